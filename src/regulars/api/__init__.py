@@ -1,0 +1,1 @@
+"""The JSON door: one file for each group of endpoints."""

@@ -1,0 +1,1 @@
+"""The customer master: who the shop knows."""

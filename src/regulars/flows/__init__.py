@@ -1,0 +1,1 @@
+"""Stories that cross domains, each all or nothing."""

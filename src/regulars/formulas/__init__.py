@@ -1,0 +1,1 @@
+"""Arithmetic without I/O: scores, segments, values. Today is always an argument."""

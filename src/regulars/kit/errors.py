@@ -1,0 +1,110 @@
+"""Refusals: every way the product says no.
+
+A refusal is a class. Its docstring is the title a caller reads, its name is the slug, its keywords are the facts:
+
+    raise InsufficientPoints(spendable=20, points_owed=0)
+
+answers 409 with `/problems/insufficient-points` and these two members. A refusal never carries what the caller
+sent, only what we know. The doors turn it into their own shape: problem+json, a page, one line on the terminal.
+"""
+
+import re
+from inspect import getdoc
+from typing import ClassVar
+
+type_prefix = "/problems/"
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+    """The request was refused."""
+
+    status: ClassVar[int] = 400
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, detail: str | None = None, *, retry_after: int | None = None, **facts: object) -> None:
+        super().__init__(detail or self.title())
+        self.detail = detail
+        self.retry_after = retry_after
+        self.facts = facts
+
+    @classmethod
+    def slug(cls) -> str:
+        """The stable name of this refusal: `InsufficientPoints` is `insufficient-points`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+
+    @classmethod
+    def title(cls) -> str:
+        """The one sentence that says what happened: the first line of the docstring."""
+        return (getdoc(cls) or cls.slug()).splitlines()[0]
+
+
+class BadRequest(Refusal):
+    """The request cannot be understood."""
+
+    status = 400
+
+
+class Unauthorized(Refusal):
+    """The caller is not known."""
+
+    status = 401
+
+
+class Forbidden(Refusal):
+    """The caller may not do this."""
+
+    status = 403
+
+
+class NotFound(Refusal):
+    """There is no such thing, or you may not know of it."""
+
+    status = 404
+
+
+class Conflict(Refusal):
+    """The state of things does not allow this."""
+
+    status = 409
+
+
+class Gone(Refusal):
+    """It was here and is no more."""
+
+    status = 410
+
+
+class PreconditionFailed(Refusal):
+    """The object has changed since you read it."""
+
+    status = 412
+
+
+class Unprocessable(Refusal):
+    """The request is well formed, its content is not acceptable."""
+
+    status = 422
+
+
+class TooManyRequests(Refusal):
+    """Too many requests of this kind."""
+
+    status = 429
+
+
+class Unavailable(Refusal):
+    """The service cannot answer now."""
+
+    status = 503
+
+
+class OperatorError(Exception):
+    """Something the operator can mend: one line that says what is wrong and one that says how to mend it.
+
+    Raised below the command line, which prints it and ends with exit code 2.
+    """
+
+    def __init__(self, what: str, mend: str) -> None:
+        super().__init__(f"{what} {mend}")
+        self.what = what
+        self.mend = mend

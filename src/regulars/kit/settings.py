@@ -1,0 +1,92 @@
+"""Settings of an installation, read from the environment (`REGULARS_...`) or a `.env` file in the working directory."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from regulars.kit.clock import Clock
+from regulars.kit.errors import OperatorError
+from regulars.kit.money import minor_units
+
+CommaSeparated = Annotated[list[str], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Every setting, its meaning and its default."""
+
+    model_config = SettingsConfigDict(env_prefix="REGULARS_", env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(default_factory=lambda: user_data_path("regulars"), description="Folder of the embedded PostgreSQL.")
+    database_url: str | None = Field(default=None, description="A PostgreSQL server of your own, instead of the embedded one.")
+
+    store_timezone: str = Field(default="UTC", description="Time zone of the shop: where its days begin and end.")
+    currency: str = Field(default="EUR", description="ISO 4217 code of the one currency of this installation.")
+    brand_name: str = Field(default="regulars", description="Name of the shop, as its customers know it.")
+
+    jwt_secret: SecretStr | None = Field(default=None, description="Signs access tokens; 32 bytes or more. The embedded database makes its own.")
+    jwt_secret_previous: SecretStr | None = Field(default=None, description="Still accepted while tokens signed by it live on.")
+    jwt_issuer: str = Field(default="regulars", description="Claim `iss` of access tokens.")
+    jwt_audience: str = Field(default="regulars-api", description="Claim `aud` of access tokens.")
+    access_token_minutes: int = Field(default=15, ge=1, le=15, description="Life of an access token.")
+    refresh_token_days: int = Field(default=30, ge=1, le=365, description="Life of a refresh token.")
+
+    allowed_hosts: CommaSeparated = Field(default=["localhost", "127.0.0.1"], description="Names under which the API may be called, comma-separated.")
+    openapi_public: bool = Field(default=True, description="Whether the OpenAPI document can be read without a token.")
+    import_max_bytes: int = Field(default=100 * 1024 * 1024, ge=1, description="Largest order file taken over HTTP.")
+    idempotency_days: int = Field(default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key.")
+
+    rfm_fixed_thresholds: list[int] = Field(default=[1, 2, 3, 5], description="Frequency edges used below 5 ranked customers.")
+    rfm_stale_days: int = Field(default=7, ge=1, description="A score older than this is stale.")
+    clv_floor_days: int = Field(default=90, ge=1, description="Least age of a customer in the lifetime value formula, in days.")
+    clv_lifespan_days: int = Field(default=365, ge=1, description="Lifespan that a segment's multiplier scales, in days.")
+    clv_multipliers: dict[str, float] = Field(default={}, description="Multipliers by segment that replace the defaults.")
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("store_timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            message = "not a time zone; use a name such as Europe/Berlin"
+            raise ValueError(message) from error
+        return value
+
+    @field_validator("currency")
+    @classmethod
+    def _known_currency(cls, value: str) -> str:
+        minor_units(value)
+        return value
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The clock of the shop."""
+        return Clock(ZoneInfo(self.store_timezone))
+
+    @property
+    def database_kind(self) -> Literal["embedded", "external"]:
+        """Whether we run PostgreSQL ourselves."""
+        return "external" if self.database_url else "embedded"
+
+
+def load_settings() -> Settings:
+    """Read the settings.
+
+    Raises:
+        OperatorError: a setting has a value that cannot be used; says which.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "REGULARS_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise OperatorError(f"{name} cannot be used: {first['msg']}.", f"Correct or unset {name}.") from error

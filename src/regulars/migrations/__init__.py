@@ -1,0 +1,100 @@
+"""The schema as plain SQL, applied by Alembic."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg import Connection, OperationalError, connect
+from psycopg.errors import LockNotAvailable, UndefinedTable
+from sqlalchemy.exc import DBAPIError
+
+from regulars.kit.errors import OperatorError
+
+oldest_server_version = 180000
+
+
+def head_revision() -> str:
+    """The revision that this program needs."""
+    return ScriptDirectory.from_config(_config("")).get_current_head() or ""
+
+
+def current_revision(url: str) -> str | None:
+    """The revision a database is at; None before the first migration.
+
+    Raises:
+        OperatorError: the server cannot be reached, or is too old.
+    """
+    with _connect(url) as connection:
+        try:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except UndefinedTable:
+            return None
+        return row[0] if row else None
+
+
+def migrate(url: str) -> tuple[str | None, str]:
+    """Bring a database to the revision this program needs; say from which and to which.
+
+    Raises:
+        OperatorError: the server cannot be reached, is too old, is at a revision that this program does not know,
+            or a lock could not be had in time.
+    """
+    before, head = current_revision(url), head_revision()
+    if before is not None and before not in _known_revisions():
+        raise OperatorError(
+            f"The database is at revision {before}, which this version of regulars does not know.",
+            "Install the newer regulars that made it.",
+        )
+    if before != head:
+        try:
+            command.upgrade(_config(url), "head")
+        except DBAPIError as error:
+            if isinstance(error.orig, LockNotAvailable):
+                raise OperatorError(
+                    "A migration waited too long for a lock and was rolled back.",
+                    "Run `regulars migrate` again when fewer writers are at work.",
+                ) from error
+            raise
+    return before, head
+
+
+def require_current(url: str) -> None:
+    """Refuse a database that is not at the revision this program needs.
+
+    Raises:
+        OperatorError: says which revision was found and what to do.
+    """
+    found, head = current_revision(url), head_revision()
+    if found != head:
+        raise OperatorError(
+            f"The database schema is at revision {found or 'none'}, this program needs {head}.",
+            "Run `regulars migrate` first.",
+        )
+
+
+def _config(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(str(files("regulars.migrations")))))
+    config.attributes["url"] = url
+    return config
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config("")).walk_revisions()}
+
+
+def _connect(url: str) -> Connection:
+    try:
+        connection = connect(url, connect_timeout=10)
+    except OperationalError as error:
+        raise OperatorError(
+            f"The database server cannot be reached ({str(error).strip().splitlines()[-1]}).",
+            "Check REGULARS_DATABASE_URL and that the server runs; unset it to use the embedded PostgreSQL.",
+        ) from error
+    if connection.info.server_version < oldest_server_version:
+        found = connection.info.server_version // 10000
+        connection.close()
+        raise OperatorError(f"The server runs PostgreSQL {found}, regulars needs 18 or later.", "Upgrade the server.")
+    return connection

@@ -1,0 +1,1 @@
+"""Orders, refunds, products, and the purchase metrics that follow from them."""

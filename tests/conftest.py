@@ -1,0 +1,125 @@
+"""What every test stands on: one real PostgreSQL for a run, a migrated database for each worker, a rollback for each test."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection, connect
+from regulars.migrations import migrate
+
+template_name = "template_regulars"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def server_url(worker_id: str) -> Iterator[str]:
+    """A superuser's address of the server of this run: REGULARS_TEST_SERVER_URL, or an embedded one shared by the workers."""
+    if given := os.environ.get("REGULARS_TEST_SERVER_URL"):
+        yield given
+        return
+    from regulars.kit.postgres import EmbeddedPostgres
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{uuid4().hex[:8]}")
+    folder = Path(tempfile.gettempdir()) / f"regulars-tests-{run}"
+    with EmbeddedPostgres(folder, durable=False) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> str:
+    """The name of a migrated, empty database to copy; made by the first worker that needs it."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(7265)")
+        name = sql.Identifier(template_name)
+        exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template_name]).fetchone()
+        if exists and os.environ.get("REGULARS_TEST_SERVER_URL"):
+            try:
+                migrate(make_conninfo(server_url, dbname=template_name))
+            except Exception:  # noqa: BLE001 - an older working copy left it: make it anew
+                connection.execute(sql.SQL("DROP DATABASE {}").format(name))
+                exists = None
+        if not exists:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+            migrate(make_conninfo(server_url, dbname=template_name))
+    return template_name
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str, template: str) -> Iterator[str]:
+    """A database of this worker, for tests that roll back."""
+    with _copy(server_url, template) as url:
+        yield url
+
+
+@pytest.fixture
+def own_database_url(server_url: str, template: str) -> Iterator[str]:
+    """A database of this test, for tests of commits, locks and other processes."""
+    with _copy(server_url, template) as url:
+        yield url
+
+
+class _copy:  # noqa: N801 - reads as a verb
+    def __init__(self, server_url: str, template: str) -> None:
+        self.server_url, self.template, self.name = server_url, template, f"test_{uuid4().hex[:12]}"
+
+    def __enter__(self) -> str:
+        with psycopg.connect(self.server_url, autocommit=True) as connection:
+            connection.execute("SELECT pg_advisory_lock(7265)")
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(self.name), sql.Identifier(self.template))
+            )
+        return make_conninfo(self.server_url, dbname=self.name)
+
+    def __exit__(self, *_: object) -> None:
+        with psycopg.connect(self.server_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.name)))
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[Connection]:
+    """A connection whose work is rolled back when the test ends."""
+    async with connect(database_url) as connection, connection.transaction(force_rollback=True):
+        yield connection
+
+
+class RolledBackDatabase:
+    """Stands in for `Database`: commits into a savepoint of the test's own transaction.
+
+    Deferred constraints fire where a request would commit, so that a test sees what production would.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        async with self._connection.transaction():
+            yield self._connection
+            await self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        await self._connection.execute("SET CONSTRAINTS ALL DEFERRED")
+
+
+@pytest.fixture
+def database(connection: Connection) -> RolledBackDatabase:
+    return RolledBackDatabase(connection)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Noon of 15 June 2026 in a shop in Berlin."""
+    return Clock(ZoneInfo("Europe/Berlin"), stopped_at=datetime(2026, 6, 15, 10, 0, tzinfo=UTC))
