@@ -1,0 +1,34 @@
+"""What commands share: the settings, a database that is ready to use, and one transaction."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from regulars.kit.database import Connection, connect
+from regulars.kit.postgres import EmbeddedPostgres
+from regulars.kit.settings import Settings
+from regulars.migrations import migrate, require_current
+
+
+@contextmanager
+def ready_database(settings: Settings) -> Iterator[str]:
+    """The address of a database whose schema is current.
+
+    The embedded PostgreSQL is started, and migrates itself; any other server must have been migrated before.
+
+    Raises:
+        OperatorError: the server cannot be started or reached, or its schema is outdated.
+    """
+    if settings.database_url:
+        require_current(settings.database_url)
+        yield settings.database_url
+        return
+    with EmbeddedPostgres(settings.data_dir) as url:
+        migrate(url)
+        yield url
+
+
+@asynccontextmanager
+async def one_transaction(url: str) -> AsyncIterator[Connection]:
+    """One connection in one transaction: committed when the block ends, rolled back when it raises."""
+    async with connect(url) as connection, connection.transaction():
+        yield connection

@@ -1,0 +1,47 @@
+"""`regulars`: the command line."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from regulars import __version__
+from regulars.cli import migrate
+from regulars.kit.errors import OperatorError
+
+app = typer.Typer(
+    name="regulars",
+    help="Know your regulars: customers, points and lifetime value for retailers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("migrate")(migrate.migrate_database)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"regulars {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options of the program itself."""
+
+
+def run() -> None:
+    """Run the command line; what the operator can mend is one line on stderr and exit code 2."""
+    try:
+        app()
+    except OperatorError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {_escaped(str(error))}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
