@@ -28,7 +28,7 @@ def purchases() -> dict[str, list[tuple[date, Decimal]]]:
     found = defaultdict(list)
     for line in lzma.decompress(packed).decode().splitlines()[1:]:
         customer, day, _, amount = line.split()
-        found[customer].append((datetime.strptime(day, "%Y%m%d").date(), Decimal(amount)))
+        found[customer].append((date.fromisoformat(day), Decimal(amount)))
     return found
 
 
