@@ -7,6 +7,7 @@ from procrastinate import JobContext
 
 from regulars.kit.clock import Clock
 from regulars.kit.database import Database
+from regulars.kit.messages import Messenger
 from regulars.kit.settings import Settings
 
 
@@ -17,6 +18,7 @@ class Toolbox:
     database: Database
     settings: Settings
     clock: Clock
+    messenger: Messenger
 
     @classmethod
     def of(cls, context: JobContext) -> Self:
