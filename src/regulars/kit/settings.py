@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     )
     smtp_url: SecretStr | None = Field(
         default=None,
-        description="Mail server: smtps://user:password@host (TLS), smtp:// (STARTTLS) or smtp+insecure:// (neither, and"
-        " no password). Unset, mails become files in data_dir/outbox.",
+        description="Mail server: smtps://user:password@host (TLS), smtp:// (STARTTLS) or smtp+insecure:// (neither,"
+        " and no password). Unset, mails become files in data_dir/outbox.",
     )
     mail_from: str | None = Field(default=None, description="Address that mails come from.")
     sms_webhook_url: str | None = Field(
