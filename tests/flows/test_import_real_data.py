@@ -5,8 +5,6 @@ from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 
-import pytest
-
 from regulars.flows.importing.completejourney import bundled_transactions, read_completejourney
 from regulars.flows.importing.files import open_text
 from regulars.flows.importing.readers import read_cdnow
