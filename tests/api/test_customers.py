@@ -170,6 +170,7 @@ async def test_what_another_customer_has_is_taken(
         ("limit=100000000000000000000", "validation", "/limit"),
         ("limit=%2B10", "validation", "/limit"),
         ("offset=-1", "validation", "/offset"),
+        ("offset=100001", "validation", "/offset"),
         ("offset=9223372036854775808", "validation", "/offset"),
         ("limit=10&limit=20", "validation", "/limit"),
         ("colour=red", "unknown-field", "/colour"),

@@ -16,7 +16,8 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Repository
 
 counted_exactly = 10_000
-exported_at_once = 1_000
+# Few enough that whoever waits for the same process does not notice.
+exported_at_once = 250
 
 # A whole file may take longer than a page; no workers, as their rows come in any order; all rows will be read.
 _for_long_reading = SQL("""
@@ -54,7 +55,7 @@ class CustomerSearchRepository(Repository):
     async def export_customers(
         self, filters: RetailCustomerSearchFilters, clock: Clock
     ) -> AsyncIterator[list[RetailCustomer]]:
-        """Every match in the order of the filters, a thousand at a time, as of one moment; no limit or offset counts.
+        """Every match in the order of the filters, some at a time, as of one moment; no limit or offset counts.
 
         One statement reads it all, so that nobody is missed or met twice who changes meanwhile: the parts of the order
         follow one another, which the server keeps as long as no workers share them.

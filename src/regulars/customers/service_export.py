@@ -20,7 +20,7 @@ class CustomerExport(CustomerServiceBase):
     async def export_customers(self, filters: RetailCustomerSearchFilters, into: IO[bytes], *, by: Principal) -> int:
         """Write every customer that matches as CSV, in the order of the filters, and answer how many there were.
 
-        The file shows one moment, and memory holds a thousand customers at a time. Its columns are the fields of
+        The file shows one moment, and memory holds a few hundred customers at a time. Its columns are the fields of
         `RetailCustomerResponse`, masked as in every other answer; limit and offset do not count.
 
         Args:
