@@ -1,11 +1,32 @@
 """Users, API clients, sessions and failed sign-ins in the database."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
+
+from psycopg.sql import SQL
 
 from regulars.accounts.models import ApiClient, RefreshToken, SessionOwner, User
 from regulars.kit.database import Repository
 from regulars.kit.security import Role
+
+# A login is open while it is enabled and, if it belongs to a customer, the customer is neither deactivated nor deleted:
+# asked of the customer each time, so that it closes and opens with whatever changes the customer.
+_is_open = SQL("""(
+    u.is_enabled AND NOT EXISTS (
+        SELECT FROM customers WHERE id = u.customer_id AND (NOT is_active OR deleted_at IS NOT NULL)
+    )
+)""")
+_owner_of_session = SQL("""
+    SELECT s.id AS session_id, s.closed_at, s.expires_at, s.user_id, s.client_id,
+           CASE WHEN s.user_id IS NULL THEN c.is_enabled ELSE {is_open} END AS is_enabled,
+           c.expires_at AS client_expires_at, coalesce(u.auth_epoch, c.auth_epoch) AS auth_epoch,
+           coalesce(u.role, 'service') AS role, u.customer_id, c.scopes AS client_scopes, c.source
+    FROM sessions s
+    LEFT JOIN users u ON u.id = s.user_id
+    LEFT JOIN api_clients c ON c.id = s.client_id
+    WHERE s.id = %s
+""").format(is_open=_is_open)
 
 
 class UserRepository(Repository):
@@ -19,6 +40,18 @@ class UserRepository(Repository):
             " FROM users WHERE email = %s",
             [email],
         )
+
+    async def may_sign_in(self, user_id: UUID) -> bool:
+        """Whether the login is open: enabled, and not of a customer who is deactivated or deleted."""
+        return bool(await self._value(SQL("SELECT {} FROM users u WHERE u.id = %s").format(_is_open), [user_id]))
+
+    async def end_epoch_of_customers(self, customer_ids: Sequence[UUID], *, now: datetime) -> list[UUID]:
+        """Let the access tokens of these customers' logins count no more; answers the logins."""
+        ended = await self._rows(
+            "UPDATE users SET auth_epoch = auth_epoch + 1, updated_at = %s WHERE customer_id = ANY(%s) RETURNING id",
+            [now, list(customer_ids)],
+        )
+        return [row[0] for row in ended]
 
     async def add(
         self, *, email: str, password_hash: str, role: Role, customer_id: UUID | None, now: datetime
@@ -76,20 +109,7 @@ class SessionRepository(Repository):
 
     async def get_owner(self, session_id: UUID) -> SessionOwner | None:
         """A session and whose it is, in one query: this runs for every request."""
-        return await self._one(
-            SessionOwner,
-            """
-            SELECT s.id AS session_id, s.closed_at, s.expires_at, s.user_id, s.client_id,
-                   coalesce(u.is_enabled, c.is_enabled) AS is_enabled, c.expires_at AS client_expires_at,
-                   coalesce(u.auth_epoch, c.auth_epoch) AS auth_epoch,
-                   coalesce(u.role, 'service') AS role, u.customer_id, c.scopes AS client_scopes, c.source
-            FROM sessions s
-            LEFT JOIN users u ON u.id = s.user_id
-            LEFT JOIN api_clients c ON c.id = s.client_id
-            WHERE s.id = %s
-            """,
-            [session_id],
-        )
+        return await self._one(SessionOwner, _owner_of_session, [session_id])
 
     async def close(self, session_id: UUID, *, now: datetime) -> None:
         """End a session; its access and refresh tokens die with it."""
@@ -101,6 +121,12 @@ class SessionRepository(Repository):
             "UPDATE sessions SET closed_at = %(now)s"
             " WHERE (user_id = %(id)s OR client_id = %(id)s) AND closed_at IS NULL",
             {"now": now, "id": principal_id},
+        )
+
+    async def close_all_of_users(self, user_ids: Sequence[UUID], *, now: datetime) -> None:
+        """End every session of these people."""
+        await self._execute(
+            "UPDATE sessions SET closed_at = %s WHERE user_id = ANY(%s) AND closed_at IS NULL", [now, list(user_ids)]
         )
 
     async def prolong(self, session_id: UUID, *, expires_at: datetime) -> None:

@@ -65,9 +65,11 @@ class AccountsService:
             user = await UserRepository(connection).get_by_email(login)
         stored = PasswordHash(user.password_hash) if user else unknown_account_hash
         matches = await self._hashing.matches(password, stored)
-        if user is None or not matches or not user.is_enabled:
+        if user is None or not matches:
             raise InvalidCredentials(error="invalid_grant")
         async with self._database.transaction() as connection:
+            if not await UserRepository(connection).may_sign_in(user.id):
+                raise InvalidCredentials(error="invalid_grant")
             await SignInFailureRepository(connection).remove(failure_id)
             sessions, expires_at = SessionRepository(connection), now + self._refresh_life
             session_id = await sessions.open_for_user(user.id, now=now, expires_at=expires_at)

@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from regulars.accounts.service import AccountsService
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
+from regulars.kit.preconditions import Precondition, any_version, parse_if_match
 from regulars.kit.settings import Settings
 
 
@@ -35,8 +36,20 @@ async def accounts_service(request: Request) -> AccountsService:
     return accounts
 
 
+async def if_match(
+    request: Request,
+    header: Annotated[
+        str | None,
+        Header(alias="If-Match", description="The ETag that was read, or *; without it the last writer wins."),
+    ] = None,
+) -> Precondition:
+    """Which versions of the object the caller is ready to change."""
+    return any_version if header is None else parse_if_match(", ".join(request.headers.getlist("if-match")))
+
+
 # The scope "function" is what commits before the answer leaves; without it FastAPI would commit after.
 TransactionDep = Annotated[Connection, Depends(open_transaction, scope="function")]
 SettingsDep = Annotated[Settings, Depends(current_settings)]
 ClockDep = Annotated[Clock, Depends(current_clock)]
 AccountsDep = Annotated[AccountsService, Depends(accounts_service)]
+IfMatchDep = Annotated[Precondition, Depends(if_match)]
