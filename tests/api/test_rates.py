@@ -78,9 +78,10 @@ async def test_counts_outlive_the_process_and_hold_for_all_of_them(
 ) -> None:
     statuses = []
     for _ in range(3):
-        async with Database(own_database_url, size=1) as database:
-            async with client_of(with_routes(create_app(settings, database=database, clock=clock))) as client:
-                statuses.append((await client.post("/api/v1/counted", json={})).status_code)
+        database = Database(own_database_url, size=1)
+        app = with_routes(create_app(settings, database=database, clock=clock))
+        async with database, client_of(app) as client:
+            statuses.append((await client.post("/api/v1/counted", json={})).status_code)
     assert statuses == [200, 200, 429]
 
 

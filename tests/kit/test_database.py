@@ -39,9 +39,9 @@ async def test_a_burst_is_served_however_long_its_queue_is(own_database_url: str
 
 async def test_a_pool_that_still_grows_is_not_stuck(own_database_url: str) -> None:
     """Opening a connection may take longer than the pool may stand still."""
-    async with Database(own_database_url, size=4, stuck_seconds=0.001) as database, asyncio.timeout(30):
-        async with database.transaction() as first, database.transaction() as second:
-            assert first is not second
+    database = Database(own_database_url, size=4, stuck_seconds=0.001)
+    async with database, asyncio.timeout(30), database.transaction() as first, database.transaction() as second:
+        assert first is not second
 
 
 async def test_a_caller_who_is_cancelled_gives_the_connection_back(own_database_url: str) -> None:

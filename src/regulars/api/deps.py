@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from regulars.accounts.password_changes import PasswordService
 from regulars.accounts.service import AccountsService
 from regulars.accounts.users import UserService
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
+from regulars.kit.preconditions import Precondition, any_version, parse_if_match
 from regulars.kit.settings import Settings
 
 
@@ -49,6 +50,17 @@ async def accounts_service(request: Request) -> AccountsService:
     return accounts
 
 
+async def if_match(
+    request: Request,
+    header: Annotated[
+        str | None,
+        Header(alias="If-Match", description="The ETag that was read, or *; without it the last writer wins."),
+    ] = None,
+) -> Precondition:
+    """Which versions of the object the caller is ready to change."""
+    return any_version if header is None else parse_if_match(", ".join(request.headers.getlist("if-match")))
+
+
 # The scope "function" is what commits before the answer leaves; without it FastAPI would commit after.
 TransactionDep = Annotated[Connection, Depends(open_transaction, scope="function")]
 SettingsDep = Annotated[Settings, Depends(current_settings)]
@@ -56,3 +68,4 @@ ClockDep = Annotated[Clock, Depends(current_clock)]
 PasswordsDep = Annotated[PasswordService, Depends(password_service)]
 UsersDep = Annotated[UserService, Depends(user_service)]
 AccountsDep = Annotated[AccountsService, Depends(accounts_service)]
+IfMatchDep = Annotated[Precondition, Depends(if_match)]

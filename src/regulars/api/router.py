@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from regulars.api import auth, clients, clv, customers, health, orders, rfm, users
+from regulars.api import auth, bulk, clients, clv, customers, health, orders, rfm, users
 from regulars.api.routing import Router
 
 routers: Sequence[Router] = (
@@ -10,6 +10,7 @@ routers: Sequence[Router] = (
     users.router,
     clients.router,
     customers.router,
+    bulk.router,
     rfm.router,
     clv.router,
     orders.router,
