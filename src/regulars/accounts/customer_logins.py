@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from regulars.accounts.repository import SessionRepository, UserRepository
+from regulars.accounts.repository import UserRepository
+from regulars.accounts.repository_sessions import SessionRepository
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 

@@ -24,6 +24,7 @@ MayWrite = Annotated[Principal, requires("bulk:write")]
     operation_id="bulk_update_status",
     summary="Activate or deactivate customers",
     response_model=BulkResult,
+    long_work=True,
     refusals=[BulkRejected],
 )
 async def bulk_update_status(
@@ -50,6 +51,7 @@ async def bulk_update_status(
     operation_id="bulk_update_tags",
     summary="Add and remove tags of customers",
     response_model=BulkResult,
+    long_work=True,
     refusals=[BulkRejected],
 )
 async def bulk_update_tags(update: BulkTagUpdate, customers: CustomersDep, caller: MayWrite, once: OnceDep) -> Response:

@@ -94,6 +94,7 @@ async def search_customers(
     operation_id="export_customers",
     summary="Export customers as CSV",
     produces=[csv_type],
+    long_work=True,
     response_class=StreamingResponse,
     responses={200: {"content": {csv_type: {"schema": {"type": "string"}, "example": _csv_example}}}},
 )

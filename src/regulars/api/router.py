@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from regulars.api import auth, bulk, clv, customers, health, orders, rfm
+from regulars.api import auth, bulk, clients, clv, customers, health, orders, rfm, users
 from regulars.api.routing import Router
 
 routers: Sequence[Router] = (
     auth.router,
+    users.router,
+    clients.router,
     customers.router,
     bulk.router,
     rfm.router,
