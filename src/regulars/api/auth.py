@@ -12,17 +12,27 @@ from regulars.accounts.errors import (
     SessionRevoked,
     TooManyAttempts,
     UnsupportedGrantType,
+    WeakPassword,
 )
-from regulars.accounts.schemas import LogoutRequest, PrincipalResponse, TokenForm, TokenRefreshRequest, TokenResponse
+from regulars.accounts.schemas import (
+    LogoutRequest,
+    PasswordChange,
+    PrincipalResponse,
+    TokenForm,
+    TokenRefreshRequest,
+    TokenResponse,
+)
 from regulars.accounts.service import IssuedTokens
 from regulars.api.access import public, requires
-from regulars.api.deps import AccountsDep
+from regulars.api.deps import AccountsDep, PasswordsDep
+from regulars.api.rates import refresh_rate, sign_in_rate
 from regulars.api.routing import Router
 from regulars.kit.security import Principal
 from regulars.kit.validation import Validation
 
 router = Router(prefix="/api/v1/auth", tags=["Auth"])
 
+MayChangePassword = Annotated[Principal, requires("self:password")]
 SignedIn = Annotated[Principal, requires("self")]
 
 
@@ -32,6 +42,7 @@ SignedIn = Annotated[Principal, requires("self")]
     summary="Sign in a person or an API client",
     dependencies=[public],
     response_model_exclude_none=True,
+    rate=sign_in_rate,
     refusals=[UnsupportedGrantType, InvalidCredentials, TooManyAttempts],
     members=(("error", "invalid_request"),),
 )
@@ -54,6 +65,7 @@ async def issue_token(request: Request, form: Annotated[TokenForm, Form()], acco
     operation_id="refresh_token",
     summary="New tokens for a refresh token",
     dependencies=[public],
+    rate=refresh_rate,
     refusals=[InvalidToken, SessionRevoked],
 )
 async def refresh_token(refresh: TokenRefreshRequest, accounts: AccountsDep) -> TokenResponse:
@@ -71,6 +83,18 @@ async def logout(caller: SignedIn, accounts: AccountsDep, which: LogoutRequest |
 async def get_me(caller: SignedIn) -> PrincipalResponse:
     """Role, scopes and the customer record of the caller."""
     return PrincipalResponse.model_validate({**vars(caller), "scopes": sorted(caller.scopes)})
+
+
+@router.put(
+    "/me/password",
+    operation_id="change_password",
+    summary="Change the own password",
+    status_code=204,
+    refusals=[WeakPassword, TooManyAttempts],
+)
+async def change_password(change: PasswordChange, caller: MayChangePassword, passwords: PasswordsDep) -> None:
+    """All other sessions end at once. This one goes on: its access token and its refresh token stay good."""
+    await passwords.change_own(caller, change.current_password, change.new_password)
 
 
 def _tokens(issued: IssuedTokens) -> TokenResponse:

@@ -5,7 +5,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from regulars.accounts.password_changes import PasswordService
 from regulars.accounts.service import AccountsService
+from regulars.accounts.users import UserService
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.settings import Settings
@@ -29,6 +31,18 @@ async def current_clock(request: Request) -> Clock:
     return clock
 
 
+async def password_service(request: Request) -> PasswordService:
+    """New passwords."""
+    passwords: PasswordService = request.app.state.passwords
+    return passwords
+
+
+async def user_service(request: Request) -> UserService:
+    """People who may sign in."""
+    users: UserService = request.app.state.users
+    return users
+
+
 async def accounts_service(request: Request) -> AccountsService:
     """Sign-in, sessions and callers."""
     accounts: AccountsService = request.app.state.accounts
@@ -39,4 +53,6 @@ async def accounts_service(request: Request) -> AccountsService:
 TransactionDep = Annotated[Connection, Depends(open_transaction, scope="function")]
 SettingsDep = Annotated[Settings, Depends(current_settings)]
 ClockDep = Annotated[Clock, Depends(current_clock)]
+PasswordsDep = Annotated[PasswordService, Depends(password_service)]
+UsersDep = Annotated[UserService, Depends(user_service)]
 AccountsDep = Annotated[AccountsService, Depends(accounts_service)]

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from regulars.kit.errors import BadRequest, Refusal, TooManyRequests, Unavailable
+from regulars.kit.errors import BadRequest, Refusal, Unavailable
 
 
 class MalformedJson(BadRequest):
@@ -63,10 +63,6 @@ class UnsupportedEncoding(Refusal):
 
 class IdempotencyKeyInvalid(BadRequest):
     """An Idempotency-Key has 1 to 255 visible ASCII characters."""
-
-
-class RateLimited(TooManyRequests):
-    """There were too many requests of this kind; wait before the next."""
 
 
 class HeadersTooLarge(Refusal):

@@ -14,7 +14,7 @@ from regulars.migrations import head_revision
 
 router = Router(prefix="", tags=["Operations"])
 
-FailedCheck = Literal["database", "schema", "durability"]
+FailedCheck = Literal["database", "schema", "durability", "draining"]
 
 
 class HealthResponse(ResponseSchema):
@@ -38,8 +38,8 @@ async def livez() -> HealthResponse:
     responses={503: {"model": HealthResponse, "description": "Not ready; `failed` names the check."}},
 )
 async def readyz(request: Request, response: Response) -> HealthResponse:
-    """The database is reachable, its schema is the expected one, and what it confirms is on disk."""
-    failed = await _failed_check(request.app.state.database)
+    """The database is reachable, its schema is the expected one, what it confirms is on disk, and nobody said stop."""
+    failed = "draining" if request.app.state.draining else await _failed_check(request.app.state.database)
     response.status_code = 503 if failed else 200
     return HealthResponse(status="unavailable" if failed else "ok", failed=failed)
 

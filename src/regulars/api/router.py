@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from regulars.api import auth, clv, customers, health, orders, rfm
+from regulars.api import auth, clients, clv, customers, health, orders, rfm, users
 from regulars.api.routing import Router
 
-routers: Sequence[Router] = (auth.router, customers.router, rfm.router, clv.router, orders.router, health.router)
+routers: Sequence[Router] = (
+    auth.router,
+    users.router,
+    clients.router,
+    customers.router,
+    rfm.router,
+    clv.router,
+    orders.router,
+    health.router,
+)

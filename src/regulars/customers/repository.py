@@ -56,6 +56,10 @@ class RetailCustomerRepository(CustomerSearchRepository, CustomerScoresRepositor
         assert customer is not None, "INSERT without ON CONFLICT returns its row"  # noqa: S101
         return customer
 
+    async def link_login(self, customer_id: UUID, user_id: UUID) -> None:
+        """Write down which login belongs to a customer."""
+        await self._execute("UPDATE customers SET user_id = %s WHERE id = %s", [user_id, customer_id])
+
     async def next_customer_number(self, day: date, count: int = 1) -> int:
         """Reserve this many positions of a store day, in one row; answers the first of them.
 

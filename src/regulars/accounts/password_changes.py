@@ -1,0 +1,169 @@
+"""Setting a new password: by the one who knows the present one, by a mailed link, or by the operator.
+
+As for signing in, the transactions are opened here: a wrong password must stay counted although the request is refused,
+and no connection may be held while a password is hashed.
+"""
+
+from uuid import UUID, uuid4
+
+from regulars.accounts.attempts import SignInAttempts
+from regulars.accounts.logins import login_name
+from regulars.accounts.models import User
+from regulars.accounts.passwords import PasswordHash, PasswordHashing, check_password
+from regulars.accounts.repository import UserRepository
+from regulars.accounts.repository_sessions import SessionRepository
+from regulars.customers.errors import InvalidOrExpiredToken
+from regulars.customers.repository import RetailCustomerRepository
+from regulars.customers.repository_verifications import VerificationRepository
+from regulars.customers.verifications import Verifications
+from regulars.kit.audit import record_audit
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection, Transactions
+from regulars.kit.errors import NotFound
+from regulars.kit.keyed_hashes import KeyedHashes
+from regulars.kit.security import Principal
+from regulars.kit.settings import Settings
+from regulars.kit.validation import Validation
+
+
+class PasswordService:
+    """New passwords for people who have an account."""
+
+    def __init__(self, database: Transactions, settings: Settings, clock: Clock, hashing: PasswordHashing) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._hashing = hashing
+
+    async def change_own(self, caller: Principal, current: str, new: str) -> None:
+        """Change the caller's own password.
+
+        Every other session ends at once, with its tokens. The caller's session goes on, and so do its access token and
+        its refresh token: the epoch of the account goes up by one, and the session counts the change as its own.
+
+        Raises:
+            WeakPassword: the new one is easy to guess.
+            TooManyAttempts: 20 attempts at this account failed within the last hour, here or at the sign-in.
+            Validation: the current password is another.
+        """
+        assert caller.id is not None  # noqa: S101 - the operator does not change passwords by this way
+        assert caller.session_id is not None  # noqa: S101 - whoever has a token has a session
+        async with self._database.transaction() as connection:
+            user = await UserRepository(connection).get(caller.id)
+            if user is None:
+                raise NotFound
+            await self._check(connection, user, new)
+            failure_id = await SignInAttempts(connection, self._hashes).expect_failure(user.email, self._clock.now())
+        if not await self._hashing.matches(current, PasswordHash(user.password_hash)):
+            raise _wrong_password()
+        hashed = await self._hashing.hash(new)
+        async with self._database.transaction() as connection:
+            await SignInAttempts(connection, self._hashes).take_back(failure_id)
+            if not await self._set(connection, user, hashed, "change_password", by=caller):
+                raise _wrong_password()
+            sessions = SessionRepository(connection)
+            await sessions.close_others(user.id, but=caller.session_id, now=self._clock.now())
+
+    async def begin_reset(self, connection: Connection, email: str) -> UUID:
+        """Ask for a link by which a new password can be set, for any address and with the same work for any.
+
+        For an address without an account a proof begins too, which belongs to nobody: the job that would send it finds
+        that out, long after the answer.
+
+        Args:
+            connection: That of the transaction which also queues the job.
+            email: As somebody typed it.
+
+        Returns:
+            The id for the job, which calls `arm_reset()`.
+
+        Raises:
+            RateLimited: the address was written to too often.
+        """
+        login = login_name(email)
+        user = await UserRepository(connection).get_by_email(login)
+        subject_id = user.id if user is not None and user.is_enabled else uuid4()
+        verifications = Verifications(connection, self._hashes, self._clock)
+        return await verifications.begin("password_reset", subject_id, login)
+
+    async def arm_reset(self, verification_id: UUID) -> tuple[str, str] | None:
+        """Address and token of the link, for the job that sends it; None if there is nothing to send."""
+        async with self._database.transaction() as connection:
+            armed = await Verifications(connection, self._hashes, self._clock).arm(verification_id)
+            if armed is None:
+                return None
+            user = await UserRepository(connection).get(armed.verification.subject_id)
+        if user is None or not user.is_enabled or user.email != armed.verification.address:
+            return None
+        return user.email, armed.secret
+
+    async def reset(self, token: str, new: str) -> None:
+        """Set a password by the mailed token, which works once; all sessions end.
+
+        Raises:
+            InvalidOrExpiredToken: the token is not one that works.
+            WeakPassword: the password is easy to guess; the token goes on working.
+        """
+        async with self._database.transaction() as connection:
+            proof = await Verifications(connection, self._hashes, self._clock).find_by_token("password_reset", token)
+            user = await UserRepository(connection).get(proof.subject_id)
+            if user is None or not user.is_enabled:
+                raise InvalidOrExpiredToken
+            await self._check(connection, user, new)
+        hashed = await self._hashing.hash(new)
+        async with self._database.transaction() as connection:
+            verifications = Verifications(connection, self._hashes, self._clock)
+            await verifications.spend_token("password_reset", token, subject_id=user.id)
+            if not await self._set(connection, user, hashed, "reset_password", by=None):
+                raise InvalidOrExpiredToken
+            await SessionRepository(connection).close_all_of(user.id, now=self._clock.now())
+
+    async def set_by_operator(self, email: str, new: str, *, by: Principal) -> None:
+        """Set somebody's password; all sessions end.
+
+        Raises:
+            NotFound: nobody signs in under this address.
+            WeakPassword: the password is easy to guess.
+        """
+        async with self._database.transaction() as connection:
+            user = await UserRepository(connection).get_by_email(login_name(email))
+            if user is None:
+                raise NotFound
+            await self._check(connection, user, new)
+        hashed = await self._hashing.hash(new)
+        async with self._database.transaction() as connection:
+            user = await UserRepository(connection).get(user.id, lock=True) or user
+            await self._set(connection, user, hashed, "set_password", by=by)
+            await SessionRepository(connection).close_all_of(user.id, now=self._clock.now())
+
+    @property
+    def _hashes(self) -> KeyedHashes:
+        return KeyedHashes.from_settings(self._settings)
+
+    async def _check(self, connection: Connection, user: User, password: str) -> None:
+        """Refuse a weak password, knowing what is known of the person."""
+        context = [self._settings.brand_name, user.email]
+        if user.customer_id is not None:
+            try:
+                customer = await RetailCustomerRepository(connection).get(user.customer_id)
+                context += [name for name in (customer.first_name, customer.last_name) if name]
+            except NotFound:  # erased meanwhile: nothing is known any more
+                pass
+        check_password(password, role=user.role, context=context)
+
+    async def _set(
+        self, connection: Connection, user: User, hashed: PasswordHash, action: str, *, by: Principal | None
+    ) -> bool:
+        """Write the new password; False if another one was set meanwhile. Links that wait to be used are void."""
+        now, users = self._clock.now(), UserRepository(connection)
+        if not await users.set_password(user.id, hashed, instead_of=user.password_hash, now=now):
+            return False
+        await VerificationRepository(connection).void(user.id, "password_reset")
+        await record_audit(
+            connection, action, by=by, at=now, object_kind="user", object_id=user.id, fields=["password"]
+        )
+        return True
+
+
+def _wrong_password() -> Validation:
+    return Validation.at("/current_password", "enum", "is not the present password")
