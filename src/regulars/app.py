@@ -14,6 +14,7 @@ from regulars.accounts.service import AccountsService
 from regulars.accounts.users import UserService
 from regulars.api import problems
 from regulars.api.edge import Edge
+from regulars.api.health import Shutdown
 from regulars.api.limits import Limits
 from regulars.api.router import routers
 from regulars.api.routing import Route, RouteWithoutPolicy
@@ -57,7 +58,7 @@ def create_app(
     app.state.clock = clock or settings.clock
     app.state.hashes = KeyedHashes.from_settings(settings)
     app.state.trusted_proxies = [ip_network(proxy) for proxy in settings.trusted_proxies]
-    app.state.draining = False
+    app.state.shutdown = Shutdown()
     app.state.database = database or _database_of(settings)
     parts = (app.state.database, settings, app.state.clock, PasswordHashing())
     app.state.accounts, app.state.passwords = AccountsService(*parts), PasswordService(*parts)

@@ -93,7 +93,7 @@ class UserRepository(Repository):
         )
 
     async def set_password(self, user_id: UUID, password_hash: str, *, instead_of: str, now: datetime) -> bool:
-        """Set a password and end all tokens, unless the password is another than the caller knows; whether it was set."""
+        """Set a password and end all tokens, unless the one before is not what the caller knows; whether it was set."""
         changed = await self._execute(
             "UPDATE users SET password_hash = %s, auth_epoch = auth_epoch + 1, updated_at = %s"
             " WHERE id = %s AND password_hash = %s",

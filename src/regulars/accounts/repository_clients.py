@@ -71,7 +71,8 @@ class ApiClientRepository(Repository):
             """
             UPDATE api_clients
             SET name = %(name)s, scopes = %(scopes)s, source = %(source)s, is_enabled = %(is_enabled)s,
-                max_points_per_transaction = %(max_points_per_transaction)s, max_points_per_day = %(max_points_per_day)s,
+                max_points_per_transaction = %(max_points_per_transaction)s,
+                max_points_per_day = %(max_points_per_day)s,
                 expires_at = %(expires_at)s, auth_epoch = auth_epoch + %(ends_tokens)s::int, updated_at = %(now)s
             WHERE id = %(id)s
             """,

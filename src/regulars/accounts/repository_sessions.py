@@ -30,7 +30,8 @@ class SessionRepository(Repository):
         """The id of a new session of an API client; None if it was changed or disabled since that epoch."""
         session_id: UUID | None = await self._value(
             "INSERT INTO sessions (client_id, created_at, expires_at)"
-            " SELECT id, %s, %s FROM api_clients WHERE id = %s AND auth_epoch = %s AND is_enabled FOR SHARE RETURNING id",
+            " SELECT id, %s, %s FROM api_clients WHERE id = %s AND auth_epoch = %s AND is_enabled FOR SHARE"
+            " RETURNING id",
             [now, expires_at, client_id, auth_epoch],
         )
         return session_id

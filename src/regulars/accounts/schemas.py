@@ -10,7 +10,6 @@ from regulars.customers.schemas import EmailText
 from regulars.kit.schemas import RequestSchema, ResponseSchema
 from regulars.kit.security import Role
 
-
 AnyPassword: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=longest_password, json_schema_extra={"format": "password"})
 ]

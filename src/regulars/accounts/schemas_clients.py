@@ -58,7 +58,7 @@ class ApiClientCreate(RequestSchema):
 
 
 class ApiClientUpdate(RequestSchema):
-    """What changes; what is left out stays. Tokens end when scopes, source or state change: the client signs in again."""
+    """What changes; what is left out stays. When scopes, source or state change, tokens end: it has to sign in again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"scopes": ["customers:lookup"]}]})
 

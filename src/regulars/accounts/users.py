@@ -14,7 +14,6 @@ from regulars.accounts.passwords import PasswordHashing, check_password
 from regulars.accounts.repository import UserRepository, counted_exactly
 from regulars.accounts.repository_sessions import SessionRepository
 from regulars.accounts.schemas_users import UserCreate, UserResponse, UserSearchFilters, UserUpdate
-from regulars.customers.errors import EmailTaken
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.kit.audit import record_audit

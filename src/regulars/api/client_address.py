@@ -1,7 +1,7 @@
 """Whose request it is, as far as the network tells.
 
-The peer of the connection, unless it is a proxy of ours: then what the proxy says in X-Forwarded-For, read from the end,
-for as long as whoever wrote an entry is a proxy of ours too. What a stranger puts into the header is never reached.
+The peer of the connection, unless it is a proxy of ours: then what the proxy says in X-Forwarded-For, read from the
+end, for as long as whoever wrote an entry is a proxy of ours too. What a stranger puts into the header is not reached.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ subscriber_bits = 64
 
 
 def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
-    """The address that limits are counted for; of IPv6 the network of the subscriber, whose addresses are free to take."""
+    """The address that limits are counted for; of IPv6 the subscriber's network, in which addresses are free to take."""
     peer: tuple[str, int] | None = scope.get("client")
     address = _address(peer[0]) if peer else None
     if address is None:

@@ -14,6 +14,7 @@ from regulars.accounts.schemas_users import StaffRole, UserCreate, UserResponse,
 from regulars.accounts.users import UserService
 from regulars.cli.context import ready_database
 from regulars.cli.refusals import in_words
+from regulars.customers.identifiers import Email
 from regulars.kit.database import Database
 from regulars.kit.errors import OperatorError
 from regulars.kit.schemas import Page
@@ -23,7 +24,7 @@ from regulars.kit.settings import Settings, load_settings
 users = typer.Typer(help="People who may sign in.", no_args_is_help=True)
 
 Found = TypeVar("Found")
-Email = Annotated[str, typer.Option(help="The address under which the person signs in.")]
+Address = Annotated[str, typer.Option(help="The address under which the person signs in.")]
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
 nobody = "Nobody signs in under this address. `regulars users list` shows who does."
@@ -31,7 +32,7 @@ nobody = "Nobody signs in under this address. `regulars users list` shows who do
 
 @users.command("create")
 def create_user(
-    email: Email,
+    email: Address,
     role: Annotated[StaffRole, typer.Option(help="What the person may do.")],
     password_stdin: FromStdin = False,
 ) -> None:
@@ -62,7 +63,7 @@ def list_users(
 
 
 @users.command("disable")
-def disable_user(email: Email) -> None:
+def disable_user(email: Address) -> None:
     """Let a person sign in no more; whatever they do ends at once."""
 
     async def disable(service: UserService) -> UserResponse:
@@ -75,7 +76,7 @@ def disable_user(email: Email) -> None:
 
 @users.command("set-role")
 def set_role(
-    email: Email, role: Annotated[StaffRole, typer.Option(help="What the person may do from now on.")]
+    email: Address, role: Annotated[StaffRole, typer.Option(help="What the person may do from now on.")]
 ) -> None:
     """Give a person of the staff another role; it takes effect at once."""
 
@@ -87,7 +88,7 @@ def set_role(
 
 
 @users.command("set-password")
-def set_password(email: Email, password_stdin: FromStdin = False) -> None:
+def set_password(email: Address, password_stdin: FromStdin = False) -> None:
     """Give a person a new password; whoever is signed in with the old one is signed out."""
     settings = load_settings()
     password = _password(from_stdin=password_stdin)
@@ -116,7 +117,7 @@ async def add_user(url: str, settings: Settings, email: str, password: str, *, r
         Validation: not an e-mail address.
         EmailTaken: somebody signs in under it already.
     """
-    data = UserCreate(email=login_name_of_new_account(email), role=role, password=password)
+    data = UserCreate(email=Email(login_name_of_new_account(email)), role=role, password=password)
     async with Database(url, size=1) as database:
         service = UserService(database, settings, settings.clock, PasswordHashing())
         return (await service.create_user(data, by=operator)).email

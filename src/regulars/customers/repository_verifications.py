@@ -64,7 +64,7 @@ class VerificationRepository(Repository):
         return verification_id
 
     async def get(self, verification_id: UUID, *, lock: bool = False) -> Verification | None:
-        """The proof with this id, unless a newer one has taken its place; locked until the transaction ends, if asked."""
+        """The proof with this id, unless a newer one took its place; locked until the transaction ends, if asked."""
         query = SQL("SELECT {} FROM verifications WHERE id = %s {}").format(_columns, SQL("FOR UPDATE" if lock else ""))
         return await self._one(Verification, query, [verification_id])
 
@@ -83,7 +83,7 @@ class VerificationRepository(Repository):
     async def spend(
         self, kind: VerificationKind, secret_hash: bytes, *, subject_id: UUID | None, now: datetime
     ) -> Verification | None:
-        """Mark the open proof with this secret as used, and return it; None if there is none. Of two at once one gets it.
+        """Mark the open proof with this secret as used, and return it; None if there is none. One of two gets it.
 
         Args:
             kind: What for.

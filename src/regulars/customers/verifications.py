@@ -7,7 +7,7 @@ that no secret ever lies in the queue or in the database:
     await enqueue(connection, "send_email_verification", verification_id=str(verification_id))
 
     armed = await verifications.arm(verification_id)                                    # in the job
-    if armed is not None:                                                               # None: a newer one was asked for
+    if armed is not None:                                                               # None: a newer one replaced it
         await messenger.send_mail(mail_to(armed.verification.address, armed.secret))
 
     proved = await verifications.spend_token("email", token, subject_id=customer.id)    # in the request with the token
