@@ -54,8 +54,6 @@ not_yet = frozenset(
         "POST /api/v1/retail-customers/bulk/tier",
         "GET /api/v1/retail-customers/analytics/loyalty/metrics",
         "GET /api/v1/retail-customers/{customer_id}/analytics/summary",
-        "POST /api/v1/auth/password/forgot",
-        "POST /api/v1/auth/password/reset",
         "POST /api/v1/retail-customers/register/confirm",
         "POST /api/v1/retail-customers/{customer_id}/verify-email/send",
         "POST /api/v1/retail-customers/{customer_id}/verify-phone/send",

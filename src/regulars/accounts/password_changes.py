@@ -4,7 +4,7 @@ As for signing in, the transactions are opened here: a wrong password must stay 
 and no connection may be held while a password is hashed.
 """
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from regulars.accounts.attempts import SignInAttempts
 from regulars.accounts.logins import login_name
@@ -21,6 +21,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
 from regulars.kit.errors import NotFound
 from regulars.kit.keyed_hashes import KeyedHashes
+from regulars.kit.queue import enqueue
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
@@ -64,27 +65,23 @@ class PasswordService:
             sessions = SessionRepository(connection)
             await sessions.close_others(user.id, but=caller.session_id, now=self._clock.now())
 
-    async def begin_reset(self, connection: Connection, email: str) -> UUID:
-        """Ask for a link by which a new password can be set, for any address and with the same work for any.
+    async def forgot(self, email: str) -> None:
+        """Queue the mail with a link by which a new password can be set: the same work and no answer for any address.
 
-        For an address without an account a proof begins too, which belongs to nobody: the job that would send it finds
-        that out, long after the answer.
-
-        Args:
-            connection: That of the transaction which also queues the job.
-            email: As somebody typed it.
-
-        Returns:
-            The id for the job, which calls `arm_reset()`.
+        For an address without an account a proof begins too, one that belongs to nobody: the job that would send it
+        finds that out, long after the answer.
 
         Raises:
             RateLimited: the address was written to too often.
         """
         login = login_name(email)
-        user = await UserRepository(connection).get_by_email(login)
-        subject_id = user.id if user is not None and user.is_enabled else uuid4()
-        verifications = Verifications(connection, self._hashes, self._clock)
-        return await verifications.begin("password_reset", subject_id, login)
+        async with self._database.transaction() as connection:
+            user = await UserRepository(connection).get_by_email(login)
+            nobody = UUID(bytes=self._hashes.of("nobody", login)[:16])
+            verifications = Verifications(connection, self._hashes, self._clock)
+            subject_id = user.id if user is not None and user.is_enabled else nobody
+            verification_id = await verifications.begin("password_reset", subject_id, login)
+            await enqueue(connection, "send_password_reset", verification_id=str(verification_id))
 
     async def arm_reset(self, verification_id: UUID) -> tuple[str, str] | None:
         """Address and token of the link, for the job that sends it; None if there is nothing to send."""

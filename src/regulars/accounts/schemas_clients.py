@@ -58,7 +58,7 @@ class ApiClientCreate(RequestSchema):
 
 
 class ApiClientUpdate(RequestSchema):
-    """What changes; what is left out stays. When scopes, source or state change, tokens end: it has to sign in again."""
+    """What changes; what is left out stays. When scopes, source or state change, its tokens end: it signs in anew."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"scopes": ["customers:lookup"]}]})
 

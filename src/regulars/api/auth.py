@@ -17,6 +17,8 @@ from regulars.accounts.errors import (
 from regulars.accounts.schemas import (
     LogoutRequest,
     PasswordChange,
+    PasswordForgot,
+    PasswordReset,
     PrincipalResponse,
     TokenForm,
     TokenRefreshRequest,
@@ -25,8 +27,10 @@ from regulars.accounts.schemas import (
 from regulars.accounts.service import IssuedTokens
 from regulars.api.access import public, requires
 from regulars.api.deps import AccountsDep, PasswordsDep
-from regulars.api.rates import refresh_rate, sign_in_rate
+from regulars.api.rates import password_rate, refresh_rate, sign_in_rate
 from regulars.api.routing import Router
+from regulars.customers.errors import InvalidOrExpiredToken
+from regulars.kit.schemas import Accepted
 from regulars.kit.security import Principal
 from regulars.kit.validation import Validation
 
@@ -95,6 +99,34 @@ async def get_me(caller: SignedIn) -> PrincipalResponse:
 async def change_password(change: PasswordChange, caller: MayChangePassword, passwords: PasswordsDep) -> None:
     """All other sessions end at once. This one goes on: its access token and its refresh token stay good."""
     await passwords.change_own(caller, change.current_password, change.new_password)
+
+
+@router.post(
+    "/password/forgot",
+    operation_id="forgot_password",
+    summary="Mail a link for a new password",
+    status_code=202,
+    dependencies=[public],
+    rate=password_rate,
+)
+async def forgot_password(forgotten: PasswordForgot, passwords: PasswordsDep) -> Accepted:
+    """The same answer for any address: it does not say who has an account. The link works once, for an hour."""
+    await passwords.forgot(forgotten.email)
+    return Accepted()
+
+
+@router.post(
+    "/password/reset",
+    operation_id="reset_password",
+    summary="Set a password with the mailed token",
+    status_code=204,
+    dependencies=[public],
+    rate=password_rate,
+    refusals=[InvalidOrExpiredToken, WeakPassword],
+)
+async def reset_password(reset: PasswordReset, passwords: PasswordsDep) -> None:
+    """All sessions of the person end. A weak password leaves the token as it was."""
+    await passwords.reset(reset.token, reset.new_password)
 
 
 def _tokens(issued: IssuedTokens) -> TokenResponse:

@@ -17,7 +17,7 @@ subscriber_bits = 64
 
 
 def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
-    """The address that limits are counted for; of IPv6 the subscriber's network, in which addresses are free to take."""
+    """The address that limits are counted for; of IPv6 the subscriber's network, where any may be taken."""
     peer: tuple[str, int] | None = scope.get("client")
     address = _address(peer[0]) if peer else None
     if address is None:

@@ -10,7 +10,7 @@ import typer
 from regulars.accounts.logins import login_name_of_new_account
 from regulars.accounts.password_changes import PasswordService
 from regulars.accounts.passwords import PasswordHashing, check_password, longest_password
-from regulars.accounts.schemas_users import StaffRole, UserCreate, UserResponse, UserSearchFilters, UserUpdate
+from regulars.accounts.schemas_users import StaffRole, UserCreate, UserResponse, UserRole, UserSearchFilters, UserUpdate
 from regulars.accounts.users import UserService
 from regulars.cli.context import ready_database
 from regulars.cli.refusals import in_words
@@ -48,12 +48,13 @@ def create_user(
 
 @users.command("list")
 def list_users(
-    role: Annotated[list[StaffRole] | None, typer.Option(help="Only people of this role; repeatable.")] = None,
+    role: Annotated[StaffRole | None, typer.Option(help="Only people of this role.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many to show.")] = 100,
     offset: Annotated[int, typer.Option(min=0, max=100_000, help="How many to leave out at the start.")] = 0,
 ) -> None:
     """Show who may sign in, newest first. Without --role the staff; customers are found through the API."""
-    filters = UserSearchFilters(role=role or ["staff", "analyst", "admin"], limit=limit, offset=offset)
+    roles: list[UserRole] = [role] if role else ["staff", "analyst", "admin"]
+    filters = UserSearchFilters(role=roles, limit=limit, offset=offset)
     page: Page[UserResponse] = _run(lambda service: service.search_users(filters))
     for user in page.items:
         state = "enabled" if user.is_enabled else "disabled"
