@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
-from regulars.api import auth, clients, clv, customers, health, orders, rfm, users
+from regulars.api import auth, clients, clv, customers, health, orders, registration, rfm, users, verifications
 from regulars.api.routing import Router
 
 routers: Sequence[Router] = (
     auth.router,
     users.router,
     clients.router,
+    registration.router,
     customers.router,
+    verifications.router,
     rfm.router,
     clv.router,
     orders.router,

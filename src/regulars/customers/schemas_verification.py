@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from regulars.kit.schemas import Id, RequestSchema, ResponseSchema, Text
@@ -11,10 +11,11 @@ from regulars.kit.schemas import Id, RequestSchema, ResponseSchema, Text
 class RetailCustomerVerification(RequestSchema):
     """A proof: the token that was mailed, the code that was texted, or why staff needs neither. Exactly one of them."""
 
-    token: Annotated[
-        str | None,
-        Field(min_length=1, max_length=200, examples=["hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg"]),
-    ] = None
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"token": "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg"}, {"code": "123456"}]}
+    )
+
+    token: Annotated[str | None, Field(min_length=1, max_length=200)] = None
     code: Annotated[str | None, Field(pattern="^[0-9]{6}$")] = None
     override_reason: Annotated[str, Text(200, min_length=10)] | None = Field(
         default=None, description="Kept in the audit log."

@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypeAlias
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from regulars.accounts.passwords import longest_password
 from regulars.customers.models import CustomerProfile
@@ -55,6 +55,22 @@ class RegistrationProfile(RequestSchema):
 
 class RetailCustomerRegistration(RegistrationProfile):
     """A person who becomes a customer and may sign in."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "first_name": "John",
+                    "last_name": "Doe",
+                    "email": "john@example.com",
+                    "phone": "+919876543210",
+                    "password": "SecurePass123",
+                    "city": "Mumbai",
+                    "email_marketing_consent": True,
+                }
+            ]
+        }
+    )
 
     password: OwnPassword
 
