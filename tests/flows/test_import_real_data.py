@@ -1,6 +1,5 @@
 """The data sets of the literature, whole."""
 
-import asyncio
 from collections import Counter
 from decimal import Decimal
 from importlib.resources import files
@@ -53,6 +52,6 @@ async def test_the_complete_journey_is_2469_households_with_155848_baskets(shop:
     assert (result.created, result.customers_created, result.rejected) == (155_848, 2_469, 0)
     assert shop.query("SELECT count(*), sum(total) FROM order_lines") == [(1_469_307, Decimal("4596039.58"))]
     assert shop.query("SELECT sum(total) FROM orders") == [(Decimal("4596039.58"),)]
-    assert shop.query("SELECT count(*), count(DISTINCT department) FROM products WHERE brand IN ('National', 'Private')") == [
-        (92_331, 32)
-    ]
+    assert shop.query(
+        "SELECT count(*), count(DISTINCT department) FROM products WHERE brand IN ('National', 'Private')"
+    ) == [(92_331, 32)]
