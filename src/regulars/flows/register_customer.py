@@ -108,7 +108,7 @@ class RegistrationFlow:
     async def _keep_waiting(
         self, connection: Connection, data: RetailCustomerRegistration, hashed: PasswordHash
     ) -> None:
-        """Keep a registration and queue its mail. Whether the address is known is found out by the job, after the answer.
+        """Keep a registration and queue its mail. The job finds out whether the address is known, after the answer.
 
         A phone number is not kept: nobody has proved it, and whether it can be had would tell whose it is.
         """
