@@ -242,6 +242,19 @@ async def test_a_login_is_not_given_for_a_customer_who_left_or_moved(
     assert await count(connection, "SELECT count(*) FROM users") == 0
 
 
+async def test_a_customer_whose_login_is_disabled_gets_no_other(
+    client: httpx.AsyncClient, connection: Connection, clock: Clock, post: PostOffice
+) -> None:
+    known = await make_customer(connection, clock)
+    await make_user(connection, clock, role="customer", email="old@example.com", customer_id=known.id)
+    await connection.execute("UPDATE users SET is_enabled = false")
+    for address in (known.email, "old@example.com"):
+        assert (await client.post(f"{auth}/password/forgot", json={"email": address})).status_code == 202
+    post.settings = post.settings.model_copy(update={"public_url": "https://shop.example"})
+    await post.deliver()
+    assert post.mails == []
+
+
 async def test_links_begin_with_the_public_url(client: httpx.AsyncClient, post: PostOffice) -> None:
     customer = (await client.post(register_url, json=seed_example)).json()
     post.settings = post.settings.model_copy(update={"public_url": "https://shop.example"})

@@ -5,7 +5,6 @@ from uuid import UUID
 from regulars.accounts.enrolment import Enrolment
 from regulars.accounts.passwords import PasswordHash
 from regulars.accounts.repository import UserRepository
-from regulars.customers.identifiers import Email
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.kit.audit import record_audit
@@ -23,18 +22,21 @@ class CustomerClaims:
         self._customers = RetailCustomerRepository(connection)
         self._users = UserRepository(connection)
 
-    async def by_address(self, email: str) -> RetailCustomer | None:
-        """The customer who has this address and could get a login."""
-        customer = await self._customers.get_by_email(Email(email))
-        return customer if customer and await self._can_be_claimed(customer) else None
+    async def find(self, customer_id: UUID, email: str, *, lock: bool = False) -> RetailCustomer | None:
+        """The customer with this id, if the address is still theirs and they could get a login.
 
-    async def by_id(self, customer_id: UUID, email: str) -> RetailCustomer | None:
-        """The customer with this id, if the address is still theirs and they could get a login."""
+        Args:
+            customer_id: Whose login it would be.
+            email: The address whose mailbox is proved.
+            lock: Whether it stays so until the transaction ends. Lock before the proof is touched, as others do.
+        """
         try:
-            customer = await self._customers.lock(customer_id)
+            customer = await (self._customers.lock(customer_id) if lock else self._customers.get(customer_id))
         except NotFound:
             return None
-        return customer if customer.email == email and await self._can_be_claimed(customer) else None
+        is_there = customer.is_active and customer.deleted_at is None and customer.erased_at is None
+        is_claimable = is_there and customer.email == email and not await self._users.has_login(customer.id)
+        return customer if is_claimable else None
 
     async def open_login(self, customer: RetailCustomer, hashed: PasswordHash) -> None:
         """Give a customer who has proved the mailbox a login; the record stays what it is.
@@ -57,7 +59,3 @@ class CustomerClaims:
             object_id=customer.id,
             fields=["user_id", "is_email_verified"],
         )
-
-    async def _can_be_claimed(self, customer: RetailCustomer) -> bool:
-        is_there = customer.is_active and customer.deleted_at is None and customer.erased_at is None
-        return is_there and not await self._users.has_login(customer.id)

@@ -79,13 +79,10 @@ class PasswordService:
         """
         login = login_name(email)
         async with self._database.transaction() as connection:
-            user = await UserRepository(connection).get_by_email(login)
+            owner_id = await UserRepository(connection).find_owner_of_mailbox(login)
             nobody = UUID(bytes=self._hashes.of("nobody", login)[:16])
             verifications = Verifications(connection, self._hashes, self._clock)
-            customer = await CustomerClaims(connection, self._clock).by_address(login)
-            owner = user if user is not None and user.is_enabled else None if user else customer
-            subject_id = owner.id if owner is not None else nobody
-            verification_id = await verifications.begin("password_reset", subject_id, login)
+            verification_id = await verifications.begin("password_reset", owner_id or nobody, login)
             await enqueue(connection, "send_password_reset", verification_id=str(verification_id))
 
     async def arm_reset(self, verification_id: UUID) -> tuple[str, str] | None:
@@ -98,7 +95,7 @@ class PasswordService:
             user = await UserRepository(connection).get(subject_id)
             is_there = user is not None and user.is_enabled and user.email == address
             if user is None:
-                is_there = await CustomerClaims(connection, self._clock).by_id(subject_id, address) is not None
+                is_there = await CustomerClaims(connection, self._clock).find(subject_id, address) is not None
         return (address, armed.secret) if is_there else None
 
     async def reset(self, token: str, new: str) -> None:
@@ -148,7 +145,7 @@ class PasswordService:
 
     async def _open_login(self, proof: Verification, token: str, hashed: PasswordHash) -> None:
         async with self._database.transaction() as connection:
-            customer = await self._claimed(connection, proof)
+            customer = await self._claimed(connection, proof, lock=True)
             verifications = Verifications(connection, self._hashes, self._clock)
             await verifications.spend_token("password_reset", token, subject_id=customer.id)
             try:
@@ -156,8 +153,8 @@ class PasswordService:
             except EmailTaken as error:
                 raise InvalidOrExpiredToken from error
 
-    async def _claimed(self, connection: Connection, proof: Verification) -> RetailCustomer:
-        customer = await CustomerClaims(connection, self._clock).by_id(proof.subject_id, proof.address)
+    async def _claimed(self, connection: Connection, proof: Verification, *, lock: bool = False) -> RetailCustomer:
+        customer = await CustomerClaims(connection, self._clock).find(proof.subject_id, proof.address, lock=lock)
         if customer is None:
             raise InvalidOrExpiredToken
         return customer
