@@ -103,6 +103,18 @@ async def test_a_weak_password_is_refused_by_its_rule(client: httpx.AsyncClient,
     assert (answer.status_code, answer.json()["rule"]) == (422, rule)
 
 
+async def test_what_is_taken_is_refused_before_the_password_is_hashed(
+    client: httpx.AsyncClient, connection: Connection, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        raise AssertionError
+
+    known = await make_customer(connection, clock, phone="+493012345678")
+    monkeypatch.setattr(PasswordHashing, "hash", never)
+    for fields in ({"email": known.email}, {"phone": known.phone}):
+        assert (await client.post(register_url, json=registration(**fields))).status_code == 409
+
+
 async def test_the_address_of_somebody_in_the_back_office_is_taken(
     client: httpx.AsyncClient, connection: Connection, clock: Clock
 ) -> None:
