@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from regulars.accounts.passwords import PasswordHashing
 from regulars.app import create_app
+from regulars.flows.housekeeping import forget_what_is_over
 from regulars.jobs.worker import run_worker
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Database
@@ -180,6 +181,16 @@ async def test_of_two_private_registrations_of_one_address_the_first_confirmed_i
     assert [answer.status_code for answer in answers] == [201, 400]
     assert answers[0].json()["city"] == "Mumbai"
     assert await count(connection, "SELECT count(*) FROM customers") == 1
+
+
+async def test_who_never_confirms_is_forgotten(
+    private: httpx.AsyncClient, connection: Connection, database: RolledBackDatabase, settings: Settings, clock: Clock
+) -> None:
+    await private.post(register_url, json=seed_example)
+    for hours, left in ((47, 1), (48, 0)):
+        later = replace(clock, stopped_at=clock.now() + timedelta(hours=hours))
+        await forget_what_is_over(database, settings, later)
+        assert await count(connection, strangers) == left
 
 
 async def test_the_owner_of_a_known_address_is_told_and_gets_no_link(
