@@ -13,6 +13,14 @@ from regulars.kit.security import Role
 counted_exactly = 10_000
 
 _columns = SQL("id, email, password_hash, role, customer_id, is_enabled, auth_epoch, created_at, updated_at")
+
+# A login is open while it is enabled and, if it belongs to a customer, the customer is neither deactivated nor deleted:
+# asked of the customer each time, so that it closes and opens with whatever changes the customer.
+login_is_open = SQL("""(
+    u.is_enabled AND NOT EXISTS (
+        SELECT FROM customers WHERE id = u.customer_id AND (NOT is_active OR deleted_at IS NOT NULL)
+    )
+)""")
 _matches = SQL("""
     (%(email)s::text IS NULL OR email = %(email)s) AND (%(roles)s::text[] IS NULL OR role = ANY(%(roles)s))
     AND (%(is_enabled)s::boolean IS NULL OR is_enabled = %(is_enabled)s)
@@ -56,6 +64,14 @@ class UserRepository(Repository):
     async def _estimate(self, parameters: Mapping[str, object]) -> int:
         plan = await self._value(SQL("EXPLAIN (FORMAT JSON) SELECT FROM users WHERE {}").format(_matches), parameters)
         return int(plan[0]["Plan"]["Plan Rows"])
+
+    async def end_epoch_of_customers(self, customer_ids: Sequence[UUID], *, now: datetime) -> list[UUID]:
+        """Let the access tokens of these customers' logins count no more; answers the logins."""
+        ended = await self._rows(
+            "UPDATE users SET auth_epoch = auth_epoch + 1, updated_at = %s WHERE customer_id = ANY(%s) RETURNING id",
+            [now, list(customer_ids)],
+        )
+        return [row[0] for row in ended]
 
     async def add(
         self, *, email: str, password_hash: str, role: Role, customer_id: UUID | None, now: datetime

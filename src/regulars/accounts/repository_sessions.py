@@ -1,10 +1,27 @@
 """Sessions, refresh tokens and failed sign-ins in the database."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from psycopg.sql import SQL
+
 from regulars.accounts.models import RefreshToken, SessionOwner
+from regulars.accounts.repository import login_is_open
 from regulars.kit.database import Repository
+
+_owner_of_session = SQL("""
+    SELECT s.id AS session_id, s.closed_at, s.expires_at, s.user_id, s.client_id,
+           CASE WHEN s.user_id IS NULL THEN c.is_enabled ELSE {is_open} END AS is_enabled,
+           c.expires_at AS client_expires_at,
+           coalesce(u.auth_epoch, c.auth_epoch) - s.own_password_changes AS auth_epoch,
+           coalesce(u.role, 'service') AS role, u.customer_id, c.scopes AS client_scopes, c.source,
+           c.max_points_per_transaction, c.max_points_per_day
+    FROM sessions s
+    LEFT JOIN users u ON u.id = s.user_id
+    LEFT JOIN api_clients c ON c.id = s.client_id
+    WHERE s.id = %s
+""").format(is_open=login_is_open)
 
 
 class SessionRepository(Repository):
@@ -13,13 +30,15 @@ class SessionRepository(Repository):
     async def open_for_user(
         self, user_id: UUID, *, auth_epoch: int, now: datetime, expires_at: datetime
     ) -> UUID | None:
-        """The id of a new session of a person; None if password, role or state have changed since that epoch.
+        """The id of a new session of a person; None if the login is not open, or not of that epoch any more.
 
         Whoever changes them waits until the session is there to be closed.
         """
         session_id: UUID | None = await self._value(
-            "INSERT INTO sessions (user_id, created_at, expires_at)"
-            " SELECT id, %s, %s FROM users WHERE id = %s AND auth_epoch = %s AND is_enabled FOR SHARE RETURNING id",
+            SQL(
+                "INSERT INTO sessions (user_id, created_at, expires_at) SELECT u.id, %s, %s FROM users u"
+                " WHERE u.id = %s AND u.auth_epoch = %s AND {} FOR SHARE OF u RETURNING id"
+            ).format(login_is_open),
             [now, expires_at, user_id, auth_epoch],
         )
         return session_id
@@ -38,21 +57,7 @@ class SessionRepository(Repository):
 
     async def get_owner(self, session_id: UUID) -> SessionOwner | None:
         """A session and whose it is, in one query: this runs for every request."""
-        return await self._one(
-            SessionOwner,
-            """
-            SELECT s.id AS session_id, s.closed_at, s.expires_at, s.user_id, s.client_id,
-                   coalesce(u.is_enabled, c.is_enabled) AS is_enabled, c.expires_at AS client_expires_at,
-                   coalesce(u.auth_epoch, c.auth_epoch) - s.own_password_changes AS auth_epoch,
-                   coalesce(u.role, 'service') AS role, u.customer_id, c.scopes AS client_scopes, c.source,
-                   c.max_points_per_transaction, c.max_points_per_day
-            FROM sessions s
-            LEFT JOIN users u ON u.id = s.user_id
-            LEFT JOIN api_clients c ON c.id = s.client_id
-            WHERE s.id = %s
-            """,
-            [session_id],
-        )
+        return await self._one(SessionOwner, _owner_of_session, [session_id])
 
     async def close(self, session_id: UUID, *, now: datetime) -> None:
         """End a session; its access and refresh tokens die with it."""
@@ -88,6 +93,12 @@ class SessionRepository(Repository):
             "DELETE FROM refresh_tokens WHERE token_hash IN"
             " (SELECT token_hash FROM refresh_tokens WHERE expires_at <= %s LIMIT %s FOR UPDATE SKIP LOCKED)",
             [now, at_most],
+        )
+
+    async def close_all_of_users(self, user_ids: Sequence[UUID], *, now: datetime) -> None:
+        """End every session of these people."""
+        await self._execute(
+            "UPDATE sessions SET closed_at = %s WHERE user_id = ANY(%s) AND closed_at IS NULL", [now, list(user_ids)]
         )
 
     async def prolong(self, session_id: UUID, *, expires_at: datetime) -> None:

@@ -68,7 +68,7 @@ class AccountsService:
         # The password is compared without a connection: what changes meanwhile is found when the session is opened.
         stored = PasswordHash(user.password_hash) if user else unknown_account_hash
         matches = await self._hashing.matches(password, stored)
-        if user is None or not matches or not user.is_enabled:
+        if user is None or not matches:
             raise InvalidCredentials(error="invalid_grant")
         async with self._database.transaction() as connection:
             sessions, expires_at = SessionRepository(connection), now + self._refresh_life

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from regulars.accounts.password_changes import PasswordService
 from regulars.accounts.service import AccountsService
@@ -11,6 +11,7 @@ from regulars.accounts.users import UserService
 from regulars.flows.register_customer import RegistrationFlow
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
+from regulars.kit.preconditions import Precondition, any_version, parse_if_match
 from regulars.kit.settings import Settings
 
 
@@ -62,6 +63,17 @@ async def open_database(request: Request) -> Transactions:
     return database
 
 
+async def if_match(
+    request: Request,
+    header: Annotated[
+        str | None,
+        Header(alias="If-Match", description="The ETag that was read, or *; without it the last writer wins."),
+    ] = None,
+) -> Precondition:
+    """Which versions of the object the caller is ready to change."""
+    return any_version if header is None else parse_if_match(", ".join(request.headers.getlist("if-match")))
+
+
 # The scope "function" is what commits before the answer leaves; without it FastAPI would commit after.
 TransactionDep = Annotated[Connection, Depends(open_transaction, scope="function")]
 SettingsDep = Annotated[Settings, Depends(current_settings)]
@@ -71,3 +83,4 @@ UsersDep = Annotated[UserService, Depends(user_service)]
 AccountsDep = Annotated[AccountsService, Depends(accounts_service)]
 RegistrationsDep = Annotated[RegistrationFlow, Depends(registration_flow)]
 DatabaseDep = Annotated[Transactions, Depends(open_database)]
+IfMatchDep = Annotated[Precondition, Depends(if_match)]

@@ -2,7 +2,19 @@
 
 from collections.abc import Sequence
 
-from regulars.api import auth, clients, clv, customers, health, orders, registration, rfm, users, verifications
+from regulars.api import (
+    auth,
+    bulk,
+    clients,
+    clv,
+    customers,
+    health,
+    orders,
+    registration,
+    rfm,
+    users,
+    verifications,
+)
 from regulars.api.routing import Router
 
 routers: Sequence[Router] = (
@@ -12,6 +24,7 @@ routers: Sequence[Router] = (
     registration.router,
     customers.router,
     verifications.router,
+    bulk.router,
     rfm.router,
     clv.router,
     orders.router,

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 
-from regulars.api.access import Policy, policy_of
+from regulars.api.access import Policy, Requires, policy_of
 from regulars.api.bodies import check_accept, check_body_headers, has_body, replay, within_limits
 from regulars.api.client_address import client_address
 from regulars.api.faults import faults_of
@@ -28,7 +28,7 @@ from regulars.kit.deadline import deadline
 from regulars.kit.errors import Refusal
 from regulars.kit.ratelimit import RateLimit, RateLimiter
 from regulars.kit.settings import Settings
-from regulars.kit.validation import FieldError, pointer_to, refusal_of, unreadable
+from regulars.kit.validation import FieldError, messages, pointer_to, refusal_of, unreadable
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -51,9 +51,11 @@ class Traits:
         produces: Content types it can send.
         body_limit: Its own limit of the body, by a setting; by default that of all requests.
         streams: The endpoint reads the body itself, piece by piece.
-        long_work: It may take longer than other operations, and commits piece by piece or has time limits of its own.
+        long_work: It is about many customers and may take longer than other operations: each statement has its time
+            limit, the whole has none.
         rate: How often one client address may call it.
         members: Members that every problem of this operation carries, unless the refusal brings its own.
+        own_fields: All that a customer may send who is let in for the own record; other fields are unknown then.
     """
 
     refusals: Sequence[type[Refusal]] = ()
@@ -64,6 +66,7 @@ class Traits:
     long_work: bool = False
     rate: Callable[[Settings], RateLimit] | None = None
     members: tuple[tuple[str, str], ...] = ()
+    own_fields: frozenset[str] | None = None
 
 
 class JsonRequest(Request):
@@ -122,6 +125,7 @@ class Route(APIRoute):
                 await policy.admit(request)
                 check_accept(request.headers, self.traits.produces if self.status_code != 204 else ())
                 request, faults = await self._read(request)
+                faults += await self._fields_beyond_own(request)
                 faults += parameter_faults(request, known)
                 if faults:
                     raise refusal_of(faults + await self._value_faults(request, faults))
@@ -184,6 +188,17 @@ class Route(APIRoute):
         places = unreadable_places(value) if b"\\u" in body else ()
         return JsonRequest(request, body, value), [
             FieldError("body", pointer_to(place), "characters", unreadable) for place in places
+        ]
+
+    async def _fields_beyond_own(self, request: Request) -> list[FieldError]:
+        """What the body says about more than a customer may write of the own record."""
+        own, policy = self.traits.own_fields, self.policy
+        if own is None or not isinstance(policy, Requires) or policy.admits_to_all(request.state.principal):
+            return []
+        body = await request.json()
+        sent = body if isinstance(body, dict) else {}
+        return [
+            FieldError("body", pointer_to([name]), "unknown", messages["unknown"]) for name in sent if name not in own
         ]
 
     async def _value_faults(self, request: Request, found: Sequence[FieldError]) -> list[FieldError]:

@@ -11,6 +11,7 @@ from regulars.customers.errors import EmailTaken, ExternalIdTaken, PhoneTaken
 from regulars.customers.identifiers import CustomerNumber, Email, Phone
 from regulars.customers.models import NewCustomer, RetailCustomer
 from regulars.customers.numbers import customer_number
+from regulars.customers.repository_changes import CustomerChangesRepository
 from regulars.customers.repository_columns import customer_rows, listed, profile_columns, select_customer
 from regulars.customers.repository_scores import CustomerScoresRepository
 from regulars.customers.repository_search import CustomerSearchRepository
@@ -32,8 +33,8 @@ _insert_customer = SQL("""
 )
 
 
-class RetailCustomerRepository(CustomerSearchRepository, CustomerScoresRepository):
-    """Customers on one connection; searching and scoring have files of their own."""
+class RetailCustomerRepository(CustomerChangesRepository, CustomerSearchRepository, CustomerScoresRepository):
+    """Customers on one connection; changing, searching and scoring have files of their own."""
 
     async def create_customer(self, new: NewCustomer) -> RetailCustomer:
         """Write a customer, number it, and claim what identifies it.

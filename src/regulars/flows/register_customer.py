@@ -51,7 +51,7 @@ class RegistrationFlow:
         check_password(data.password, role="customer", context=context)
         is_open = self._settings.registration_mode == "open"
         async with self._database.transaction() as connection:
-            RetailCustomerService(connection, self._settings, self._clock).require_possible_birth(data.date_of_birth)
+            RetailCustomerService(connection, self._settings, self._clock).check_date_of_birth(data.date_of_birth)
             if is_open:
                 await _require_free(connection, data)
         hashed = await self._hashing.hash(data.password)

@@ -228,5 +228,7 @@ def _unique(items: list[Item]) -> list[Item]:
     return list(dict.fromkeys(items))
 
 
-Tags: TypeAlias = Annotated[list[Annotated[str, Text(50)]], Field(max_length=50), AfterValidator(_unique)]
+most_tags = 50
+
+Tags: TypeAlias = Annotated[list[Annotated[str, Text(50)]], Field(max_length=most_tags), AfterValidator(_unique)]
 """Up to 50 tags of up to 50 characters; one that is repeated counts once."""

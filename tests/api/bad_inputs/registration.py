@@ -12,12 +12,10 @@ from regulars.customers.identifiers import Phone
 from regulars.kit.settings import Settings
 from tests.api.bad_inputs.table import World, base, case, json_type
 from tests.api.conftest import client_of
-from tests.factories.accounts import make_user
 from tests.factories.customers import make_customer
 from tests.factories.post import PostOffice, other_code
 from tests.factories.registrations import password, register_url, registration
 
-forgot_url = "/api/v1/auth/password/forgot"
 number = Phone("+493012345678")
 forbidden = {
     "loyalty_points": 1, "loyalty_points_lifetime": 1, "loyalty_tier": "gold", "is_verified": True,
@@ -226,30 +224,3 @@ async def not_confirmed_yet(world: World) -> httpx.Response:
         assert (await client.post(register_url, json=registration(email="john@example.com"))).status_code == 202
         form = {"grant_type": "password", "username": "john@example.com", "password": password}
         return await client.post("/api/v1/auth/token", data=form)
-
-
-@case("67a")
-async def foreign_host(world: World) -> httpx.Response:
-    answer = await world.anonymous.post(forgot_url, json={"email": "a@example.com"}, headers={"Host": "evil.example"})
-    post = post_office(world)
-    await post.deliver()
-    assert post.mails == []
-    return answer
-
-
-@case("67b")
-async def foreign_host_by_a_proxy(world: World) -> list[httpx.Response]:
-    known, headers = await make_user(world.connection, world.clock), {"X-Forwarded-Host": "evil.example"}
-    addresses = (known.email, "nobody@example.com")
-    answers = [
-        await world.anonymous.post(forgot_url, json={"email": address}, headers=headers) for address in addresses
-    ]
-    assert answers[0].content == answers[1].content
-    settings = world.settings.model_copy(update={"public_url": "https://shop.example"})
-    post = PostOffice(world.connection, world.database, settings, world.clock)
-    await post.deliver()
-    (mail,) = post.mails
-    assert mail.to == known.email
-    assert "https://shop.example/" in mail.text
-    assert "evil.example" not in mail.text
-    return answers
