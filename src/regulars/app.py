@@ -18,6 +18,7 @@ from regulars.api.health import Shutdown
 from regulars.api.limits import Limits
 from regulars.api.router import routers
 from regulars.api.routing import Route, RouteWithoutPolicy
+from regulars.flows.register_customer import RegistrationFlow
 from regulars.kit.clock import Clock
 from regulars.kit.database import Database, Transactions
 from regulars.kit.errors import OperatorError
@@ -63,6 +64,7 @@ def create_app(
     parts = (app.state.database, settings, app.state.clock, PasswordHashing())
     app.state.accounts, app.state.passwords = AccountsService(*parts), PasswordService(*parts)
     app.state.users = UserService(*parts)
+    app.state.registrations = RegistrationFlow(*parts)
     for router in routers:
         app.include_router(router)
     _require_policies(app)

@@ -7,14 +7,16 @@ and no connection may be held while a password is hashed.
 from uuid import UUID
 
 from regulars.accounts.attempts import SignInAttempts
+from regulars.accounts.claims import CustomerClaims
 from regulars.accounts.logins import login_name
 from regulars.accounts.models import User
 from regulars.accounts.passwords import PasswordHash, PasswordHashing, check_password
 from regulars.accounts.repository import UserRepository
 from regulars.accounts.repository_sessions import SessionRepository
-from regulars.customers.errors import InvalidOrExpiredToken
+from regulars.customers.errors import EmailTaken, InvalidOrExpiredToken
+from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
-from regulars.customers.repository_verifications import VerificationRepository
+from regulars.customers.repository_verifications import Verification, VerificationRepository
 from regulars.customers.verifications import Verifications
 from regulars.kit.audit import record_audit
 from regulars.kit.clock import Clock
@@ -68,7 +70,8 @@ class PasswordService:
     async def forgot(self, email: str) -> None:
         """Queue the mail with a link by which a new password can be set: the same work and no answer for any address.
 
-        For an address without an account a proof begins too, one that belongs to nobody: the job that would send it
+        A customer who has no login yet, having been written down at a till, gets one by the same link. For an address
+        that nobody has a proof begins too, one that belongs to nobody: the job that would send it
         finds that out, long after the answer.
 
         Raises:
@@ -76,11 +79,10 @@ class PasswordService:
         """
         login = login_name(email)
         async with self._database.transaction() as connection:
-            user = await UserRepository(connection).get_by_email(login)
+            owner_id = await UserRepository(connection).find_owner_of_mailbox(login)
             nobody = UUID(bytes=self._hashes.of("nobody", login)[:16])
             verifications = Verifications(connection, self._hashes, self._clock)
-            subject_id = user.id if user is not None and user.is_enabled else nobody
-            verification_id = await verifications.begin("password_reset", subject_id, login)
+            verification_id = await verifications.begin("password_reset", owner_id or nobody, login)
             await enqueue(connection, "send_password_reset", verification_id=str(verification_id))
 
     async def arm_reset(self, verification_id: UUID) -> tuple[str, str] | None:
@@ -89,13 +91,15 @@ class PasswordService:
             armed = await Verifications(connection, self._hashes, self._clock).arm(verification_id)
             if armed is None:
                 return None
-            user = await UserRepository(connection).get(armed.verification.subject_id)
-        if user is None or not user.is_enabled or user.email != armed.verification.address:
-            return None
-        return user.email, armed.secret
+            subject_id, address = armed.verification.subject_id, armed.verification.address
+            user = await UserRepository(connection).get(subject_id)
+            is_there = user is not None and user.is_enabled and user.email == address
+            if user is None:
+                is_there = await CustomerClaims(connection, self._clock).find(subject_id, address) is not None
+        return (address, armed.secret) if is_there else None
 
     async def reset(self, token: str, new: str) -> None:
-        """Set a password by the mailed token, which works once; all sessions end.
+        """Set a password by the mailed token, which works once; all sessions end. A customer without a login gets one.
 
         Raises:
             InvalidOrExpiredToken: the token is not one that works.
@@ -104,10 +108,16 @@ class PasswordService:
         async with self._database.transaction() as connection:
             proof = await Verifications(connection, self._hashes, self._clock).find_by_token("password_reset", token)
             user = await UserRepository(connection).get(proof.subject_id)
-            if user is None or not user.is_enabled:
+            if user is None:
+                self._check_first(await self._claimed(connection, proof), new)
+            elif user.is_enabled:
+                await self._check(connection, user, new)
+            else:
                 raise InvalidOrExpiredToken
-            await self._check(connection, user, new)
         hashed = await self._hashing.hash(new)
+        if user is None:
+            await self._open_login(proof, token, hashed)
+            return
         async with self._database.transaction() as connection:
             verifications = Verifications(connection, self._hashes, self._clock)
             await verifications.spend_token("password_reset", token, subject_id=user.id)
@@ -132,6 +142,26 @@ class PasswordService:
             user = await UserRepository(connection).get(user.id, lock=True) or user
             await self._set(connection, user, hashed, "set_password", by=by)
             await SessionRepository(connection).close_all_of(user.id, now=self._clock.now())
+
+    async def _open_login(self, proof: Verification, token: str, hashed: PasswordHash) -> None:
+        async with self._database.transaction() as connection:
+            customer = await self._claimed(connection, proof, lock=True)
+            verifications = Verifications(connection, self._hashes, self._clock)
+            await verifications.spend_token("password_reset", token, subject_id=customer.id)
+            try:
+                await CustomerClaims(connection, self._clock).open_login(customer, hashed)
+            except EmailTaken as error:
+                raise InvalidOrExpiredToken from error
+
+    async def _claimed(self, connection: Connection, proof: Verification, *, lock: bool = False) -> RetailCustomer:
+        customer = await CustomerClaims(connection, self._clock).find(proof.subject_id, proof.address, lock=lock)
+        if customer is None:
+            raise InvalidOrExpiredToken
+        return customer
+
+    def _check_first(self, customer: RetailCustomer, password: str) -> None:
+        names = [name for name in (customer.email, customer.first_name, customer.last_name) if name]
+        check_password(password, role="customer", context=[self._settings.brand_name, *names])
 
     @property
     def _hashes(self) -> KeyedHashes:

@@ -8,8 +8,9 @@ from fastapi import Depends, Header, Request
 from regulars.accounts.password_changes import PasswordService
 from regulars.accounts.service import AccountsService
 from regulars.accounts.users import UserService
+from regulars.flows.register_customer import RegistrationFlow
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection
+from regulars.kit.database import Connection, Transactions
 from regulars.kit.preconditions import Precondition, any_version, parse_if_match
 from regulars.kit.settings import Settings
 
@@ -50,6 +51,18 @@ async def accounts_service(request: Request) -> AccountsService:
     return accounts
 
 
+async def registration_flow(request: Request) -> RegistrationFlow:
+    """Self-registration."""
+    registrations: RegistrationFlow = request.app.state.registrations
+    return registrations
+
+
+async def open_database(request: Request) -> Transactions:
+    """The database, for stories that need more than one transaction."""
+    database: Transactions = request.app.state.database
+    return database
+
+
 async def if_match(
     request: Request,
     header: Annotated[
@@ -68,4 +81,6 @@ ClockDep = Annotated[Clock, Depends(current_clock)]
 PasswordsDep = Annotated[PasswordService, Depends(password_service)]
 UsersDep = Annotated[UserService, Depends(user_service)]
 AccountsDep = Annotated[AccountsService, Depends(accounts_service)]
+RegistrationsDep = Annotated[RegistrationFlow, Depends(registration_flow)]
+DatabaseDep = Annotated[Transactions, Depends(open_database)]
 IfMatchDep = Annotated[Precondition, Depends(if_match)]

@@ -2,14 +2,28 @@
 
 from collections.abc import Sequence
 
-from regulars.api import auth, bulk, clients, clv, customers, health, orders, rfm, users
+from regulars.api import (
+    auth,
+    bulk,
+    clients,
+    clv,
+    customers,
+    health,
+    orders,
+    registration,
+    rfm,
+    users,
+    verifications,
+)
 from regulars.api.routing import Router
 
 routers: Sequence[Router] = (
     auth.router,
     users.router,
     clients.router,
+    registration.router,
     customers.router,
+    verifications.router,
     bulk.router,
     rfm.router,
     clv.router,

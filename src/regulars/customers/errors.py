@@ -39,3 +39,11 @@ class InvalidCode(BadRequest):
 
 class CodeBurned(TooManyRequests):
     """There were too many wrong codes; ask for a new one."""
+
+
+class AlreadyVerified(Conflict):
+    """This address or number is verified already."""
+
+
+class UnsupportedCountry(Unprocessable):
+    """No codes are sent to phone numbers of this country or range."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from psycopg.sql import SQL, Placeholder
@@ -60,6 +60,20 @@ class RetailCustomerRepository(CustomerChangesRepository, CustomerSearchReposito
     async def link_login(self, customer_id: UUID, user_id: UUID) -> None:
         """Write down which login belongs to a customer."""
         await self._execute("UPDATE customers SET user_id = %s WHERE id = %s", [user_id, customer_id])
+
+    async def mark_email_verified(self, customer_id: UUID, *, now: datetime) -> None:
+        """Write down that the customer has proved to read the present address."""
+        await self._execute(
+            "UPDATE customers SET is_email_verified = true, updated_at = %s WHERE id = %s AND NOT is_email_verified",
+            [now, customer_id],
+        )
+
+    async def mark_phone_verified(self, customer_id: UUID, *, now: datetime) -> None:
+        """Write down that the customer has proved to hold the present number."""
+        await self._execute(
+            "UPDATE customers SET is_phone_verified = true, updated_at = %s WHERE id = %s AND NOT is_phone_verified",
+            [now, customer_id],
+        )
 
     async def next_customer_number(self, day: date, count: int = 1) -> int:
         """Reserve this many positions of a store day, in one row; answers the first of them.

@@ -61,7 +61,13 @@ class CustomerServiceBase:
         if referrer is None or referrer.deleted_at is not None or referrer.erased_at is not None:
             raise Validation.at("/referrer_customer_id", "range", "must be a customer")
 
-    def _check_date_of_birth(self, born: date | None) -> None:
+    def check_date_of_birth(self, born: date | None) -> None:
+        """Refuse a date of birth that no customer may have.
+
+        Raises:
+            AgeRestriction: younger than the setting `minimum_age`.
+            Validation: before 1900 or after today.
+        """
         if born is None:
             return
         today = self._clock.today()

@@ -56,7 +56,7 @@ class CustomerLifecycle(CustomerServiceBase):
         """
         sent = update.changes()
         require_fields_allowed(sent, by)
-        self._check_date_of_birth(update.date_of_birth)
+        self.check_date_of_birth(update.date_of_birth)
         before = await self._lock_visible(customer_id, by, "customers:write")
         precondition.require(before.version)
         changes = {name: value for name, value in sent.items() if value != getattr(before, name)}

@@ -11,6 +11,7 @@ from typing import Final
 from regulars.accounts.attempts import failures_count_for
 from regulars.accounts.repository_sessions import SessionRepository, SignInFailureRepository
 from regulars.customers.repository_verifications import VerificationRepository
+from regulars.flows.repository_registrations import RegistrationRepository
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
 from regulars.kit.idempotency import IdempotencyKeys
@@ -53,5 +54,6 @@ def _purges(settings: Settings, clock: Clock) -> Mapping[str, Purge]:
         "sign_in_failures": lambda c: SignInFailureRepository(c).purge(now - failures_count_for, at_most=batch_size),
         "idempotency_keys": lambda c: IdempotencyKeys(c, kept).purge(now, at_most=batch_size),
         "rate_limits": lambda c: RateLimitRepository(c).purge(now, at_most=batch_size),
+        "registrations": lambda c: RegistrationRepository(c).purge(now, at_most=batch_size),
         "verifications": lambda c: VerificationRepository(c).purge(now, at_most=batch_size),
     }

@@ -14,6 +14,7 @@ from psycopg import OperationalError
 
 from regulars.flows.housekeeping import forget_what_is_over
 from regulars.jobs.password_mail import send_password_reset
+from regulars.jobs.proofs import send_email_verification, send_phone_verification, send_registration_proof
 from regulars.jobs.toolbox import Toolbox
 from regulars.kit.errors import Unavailable
 from regulars.kit.messages import PassingDeliveryError
@@ -21,7 +22,12 @@ from regulars.kit.messages import PassingDeliveryError
 Task: TypeAlias = Callable[Concatenate[Toolbox, ...], Awaitable[None]]
 """`async def send_email_verification(toolbox: Toolbox, verification_id: str) -> None`: queued by its name, with ids."""
 
-tasks_on_demand: tuple[Task, ...] = (send_password_reset,)
+tasks_on_demand: tuple[Task, ...] = (
+    send_password_reset,
+    send_email_verification,
+    send_phone_verification,
+    send_registration_proof,
+)
 """What others queue. A task gets ids and reads the rest from the database: jobs are kept, secrets must not be."""
 
 stalled_seconds = 30.0

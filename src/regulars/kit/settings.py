@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from phonenumbers import SUPPORTED_REGIONS
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -79,6 +80,16 @@ class Settings(BaseSettings):
         default=[],
         description="Networks (CIDR) of reverse proxies whose X-Forwarded-For is believed, comma-separated.",
     )
+    registration_mode: Literal["open", "private"] = Field(
+        default="open",
+        description="open: who registers is a customer at once, and learns whether an address is known. private: the"
+        " answer is the same for all, and the customer appears when the mailed link is used.",
+    )
+    sms_countries: CommaSeparated = Field(
+        default=[],
+        description="Countries that codes are texted to, as ISO 3166 codes, comma-separated. Unset, all; premium-rate"
+        " numbers never.",
+    )
     register_per_hour: int = Field(
         default=10, ge=1, description="How many people may register from one client address in an hour."
     )
@@ -122,7 +133,7 @@ class Settings(BaseSettings):
         default={}, description="Multipliers by segment that replace the defaults."
     )
 
-    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "sms_countries", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -149,6 +160,14 @@ class Settings(BaseSettings):
     def _known_currency(cls, value: str) -> str:
         minor_units(value)
         return value
+
+    @field_validator("sms_countries")
+    @classmethod
+    def _known_countries(cls, value: list[str]) -> list[str]:
+        countries = [country.upper() for country in value]
+        if not SUPPORTED_REGIONS.issuperset(countries):
+            raise ValueError("must be ISO 3166 codes of countries such as DE,AT")
+        return countries
 
     @field_validator("public_url")
     @classmethod
