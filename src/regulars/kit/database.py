@@ -193,7 +193,7 @@ async def connect(url: str) -> AsyncIterator[Connection]:
             url, autocommit=True, connect_timeout=10, options="-c timezone=UTC -c jit=off", application_name="regulars"
         )
     except OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[0]
         raise OperatorError(
             f"The database server cannot be reached ({reason}).",
             "Check REGULARS_DATABASE_URL and that the server runs; unset it to use the embedded PostgreSQL.",

@@ -205,4 +205,5 @@ def load_settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "REGULARS_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise OperatorError(f"{name} cannot be used: {first['msg']}.", f"Correct or unset {name}.") from error
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        raise OperatorError(f"{name} cannot be used: {reason}.", f"Correct or unset {name}.") from error

@@ -90,7 +90,7 @@ def _connect(url: str) -> Connection:
         connection = connect(url, connect_timeout=10)
     except OperationalError as error:
         raise OperatorError(
-            f"The database server cannot be reached ({str(error).strip().splitlines()[-1]}).",
+            f"The database server cannot be reached ({str(error).strip().splitlines()[0]}).",
             "Check REGULARS_DATABASE_URL and that the server runs; unset it to use the embedded PostgreSQL.",
         ) from error
     if connection.info.server_version < oldest_server_version:
