@@ -18,7 +18,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, connect
 from regulars.migrations import migrate
 
-template_name = "template_regulars"
+template_name = os.environ.get("REGULARS_TEST_TEMPLATE", "template_regulars")
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     import_max_bytes: int = Field(default=100 * 1024 * 1024, ge=1, description="Largest order file taken over HTTP.")
     idempotency_days: int = Field(default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key.")
 
+    adjust_limit_staff: int = Field(default=1000, ge=0, description="Most points that staff may add or subtract in one adjustment.")
+
     rfm_fixed_thresholds: list[int] = Field(default=[1, 2, 3, 5], description="Frequency edges used below 5 ranked customers.")
     rfm_stale_days: int = Field(default=7, ge=1, description="A score older than this is stale.")
     clv_floor_days: int = Field(default=90, ge=1, description="Least age of a customer in the lifetime value formula, in days.")

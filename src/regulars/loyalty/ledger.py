@@ -1,0 +1,145 @@
+"""How every write to the ledger runs: lock the account, read, plan, write, move the account."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+from regulars.formulas.points import OpenLot
+from regulars.formulas.tiers import tier_after_earning, tier_for
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
+from regulars.kit.errors import NotFound
+from regulars.kit.security import Principal
+from regulars.loyalty.errors import CustomerInactive
+from regulars.loyalty.models import (
+    AccountChange,
+    LoyaltyAccount,
+    LoyaltyTransaction,
+    LoyaltyTransactionCreate,
+    Programme,
+    TierChange,
+)
+from regulars.loyalty.plans import write_off
+from regulars.loyalty.repository import LoyaltyTransactionRepository
+from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
+from regulars.loyalty.repository_programmes import ProgrammeRepository
+
+ExpiryDays: TypeAlias = int | Literal["programme"] | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One transaction to write, and the account it is written to.
+
+    `programme` is needed for gains that qualify: it says where the tiers begin.
+    """
+
+    account: LoyaltyAccount
+    transaction: LoyaltyTransactionCreate
+    programme: Programme | None = None
+    description: str | None = None
+    metadata: Mapping[str, object] | None = None
+
+
+class PointsLedger:
+    """The steps that all writes share, for one customer and for many alike."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self.clock = clock
+        self.transactions = LoyaltyTransactionRepository(connection)
+        self.accounts = LoyaltyAccountRepository(connection)
+        self.programmes = ProgrammeRepository(connection)
+
+    async def lock(self, customer_id: UUID, *, active: bool = True) -> LoyaltyAccount:
+        """Lock a customer's account, opening it on first use.
+
+        Raises:
+            NotFound: there is no such customer, or none any more.
+            CustomerInactive: the customer is deactivated and `active` is asked for.
+        """
+        accounts = await self.lock_many([customer_id])
+        if not accounts or accounts[0].customer_state in {"deleted", "erased"}:
+            raise NotFound
+        if active and not accounts[0].is_active:
+            raise CustomerInactive
+        return accounts[0]
+
+    async def lock_many(self, customer_ids: Sequence[UUID]) -> list[LoyaltyAccount]:
+        """Lock the accounts of many customers by ascending id, opening those that are missing."""
+        accounts = await self.accounts.lock_accounts(customer_ids)
+        if len(accounts) < len(set(customer_ids)):
+            await self.accounts.open_accounts(customer_ids, now=self.clock.now())
+            accounts = await self.accounts.lock_accounts(customer_ids)
+        return accounts
+
+    def expiry(self, days: ExpiryDays, programme: Programme) -> datetime | None:
+        """The end of the store day that lies `days` after today; None means never."""
+        chosen = programme.expiry_days if days == "programme" else days
+        return None if chosen is None else self.clock.end_of(self.clock.today() + timedelta(days=chosen))
+
+    async def write(self, entry: Entry) -> LoyaltyTransaction:
+        """Write one transaction and move its account."""
+        return (await self.write_all([entry]))[0]
+
+    async def write_all(self, entries: Sequence[Entry]) -> list[LoyaltyTransaction]:
+        """Write one transaction for each of many locked accounts, and move the accounts; in the order given."""
+        written = await self.transactions.create_transactions([entry.transaction for entry in entries])
+        changes = [_change_of(entry) for entry in entries]
+        await self.accounts.update_loyalty_points(changes)
+        lifted = [
+            TierChange(
+                customer_id=change.customer_id,
+                tier_before=entry.account.tier,
+                tier=change.tier,
+                is_manual=False,
+                tier_until=None,
+                reason=None,
+                created_by=entry.transaction.created_by,
+                created_at=entry.transaction.created_at,
+            )
+            for entry, change in zip(entries, changes, strict=True)
+            if change.tier is not entry.account.tier
+        ]
+        if lifted:
+            await self.accounts.record_tier_changes(lifted)
+        noted = [
+            (transaction, entry.description, entry.metadata)
+            for transaction, entry in zip(written, entries, strict=True)
+            if entry.description is not None or entry.metadata is not None
+        ]
+        if noted:
+            await self.transactions.add_notes(noted)
+        return [
+            replace(transaction, description=entry.description, metadata=entry.metadata)
+            for transaction, entry in zip(written, entries, strict=True)
+        ]
+
+    async def write_off_due(self, account: LoyaltyAccount, lots: Sequence[OpenLot], *, by: Principal) -> None:
+        """Write off what has expired by the clock, before anything else is done with the lots."""
+        now = self.clock.now()
+        due = [lot for lot in lots if lot.is_due(now)]
+        if due:
+            await self.write(Entry(account, write_off(account, due, now=now, by=by)))
+
+
+def _change_of(entry: Entry) -> AccountChange:
+    account, create = entry.account, entry.transaction
+    if not create.qualifies or entry.programme is None:
+        return account.unchanged()
+    thresholds = entry.programme.thresholds
+    after = account.lifetime_points + create.points
+    if account.tier_is_manual and not account.has_manual_tier(create.created_at):
+        return AccountChange(account.customer_id, create.points, tier_for(after, thresholds), False, None)  # noqa: FBT003
+    tier = tier_after_earning(
+        account.tier,
+        is_manual=account.tier_is_manual,
+        before=account.lifetime_points,
+        after=after,
+        thresholds=thresholds,
+    )
+    stays_manual = account.tier_is_manual and tier is account.tier
+    return AccountChange(
+        account.customer_id, create.points, tier, stays_manual, account.tier_until if stays_manual else None
+    )

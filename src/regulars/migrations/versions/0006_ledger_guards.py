@@ -1,0 +1,261 @@
+"""Guards of the points ledger: what the tables' own constraints cannot say, and who may do what.
+
+Each statement that touches the ledger notes once which customers, transactions and lots it touched. When the
+transaction commits, one check reads the notes and compares account, chain, lots and allocations of exactly those.
+Its price is per statement and per customer touched, not per row. See docs/adr/0020-append-only-ledger.md.
+"""
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+history = ("loyalty_transactions", "point_allocations", "point_clawbacks", "loyalty_programmes")
+definer = "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp"
+
+
+def upgrade() -> None:
+    _create_hash()
+    _refuse_changes_of_history()
+    _note_what_was_touched()
+    _reconcile_at_commit()
+    _grant_rights()
+
+
+def _create_hash() -> None:
+    op.execute("""
+        CREATE FUNCTION loyalty_row_hash(previous bytea, t loyalty_transactions) RETURNS bytea
+        LANGUAGE sql IMMUTABLE PARALLEL SAFE
+        RETURN sha256(
+            coalesce(previous, ''::bytea) || uuid_send(t.customer_id) || int8send(t.seq) || uuid_send(t.id)
+            || int8send(t.points) || int8send(t.balance_before) || int8send(t.balance_after)
+            || uuid_send(coalesce(t.order_id, '00000000-0000-0000-0000-000000000000'))
+            || uuid_send(coalesce(t.refund_id, '00000000-0000-0000-0000-000000000000'))
+            || uuid_send(coalesce(t.reverses_transaction_id, '00000000-0000-0000-0000-000000000000'))
+            || uuid_send(coalesce(t.created_by, '00000000-0000-0000-0000-000000000000'))
+            || int4send(coalesce(t.programme_version, 0)) || timestamptz_send(coalesce(t.expires_at, 'infinity'))
+            || timestamptz_send(t.created_at) || boolsend(t.qualifies)
+            || (t.transaction_type || '|' || coalesce(t.rule, '') || '|' || coalesce(t.reason_code, ''))::bytea
+        )
+    """)
+
+
+def _refuse_changes_of_history() -> None:
+    op.execute("""
+        CREATE FUNCTION loyalty_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'the points ledger is only ever added to: % of % refused', TG_OP, TG_TABLE_NAME
+                USING ERRCODE = 'LG001';
+        END $$
+    """)
+    for table in history:
+        _add_trigger(table, "append_only", "BEFORE UPDATE OR DELETE OR TRUNCATE", "loyalty_refuse_change")
+    for table in ("point_lots", "loyalty_accounts", "loyalty_tier_changes"):
+        _add_trigger(table, "never_deleted", "BEFORE DELETE OR TRUNCATE", "loyalty_refuse_change")
+    fixed = "customer_id, id, seq, origin_id, earned, earned_at, expires_at"
+    _add_trigger("point_lots", "only_remaining_changes", f"BEFORE UPDATE OF {fixed}", "loyalty_refuse_change")
+    _add_trigger("loyalty_accounts", "owner_is_fixed", "BEFORE UPDATE OF customer_id", "loyalty_refuse_change")
+
+
+def _note_what_was_touched() -> None:
+    op.execute("""
+        CREATE UNLOGGED TABLE loyalty_touched (
+            transaction_id xid8 NOT NULL,
+            customer_ids uuid[] NOT NULL,
+            seqs bigint[] NOT NULL,
+            lot_ids uuid[] NOT NULL,
+            lifetime_points bigint[] NOT NULL
+        )
+    """)
+    op.execute(
+        "ALTER TABLE loyalty_touched ALTER customer_ids SET STORAGE EXTERNAL, ALTER lot_ids SET STORAGE EXTERNAL"
+    )
+    op.execute("CREATE INDEX loyalty_touched_transaction ON loyalty_touched (transaction_id)")
+    lifetime = {
+        "loyalty_transactions": "CASE WHEN qualifies THEN points ELSE 0 END",
+        "point_clawbacks": "-lifetime_points",
+        "loyalty_accounts": "-lifetime_points",
+    }
+    for table in ("loyalty_transactions", "point_lots", "point_allocations", "point_clawbacks", "loyalty_accounts"):
+        seq = "seq" if table in {"loyalty_transactions", "point_allocations"} else "NULL::bigint"
+        lot = {"point_lots": "id", "point_allocations": "lot_id"}.get(table, "NULL::uuid")
+        _note(f"{table}_added", f"customer_id, {seq}, {lot}, {lifetime.get(table, '0')} FROM added")
+        _add_trigger(table, "note_added", "AFTER INSERT", f"note_{table}_added", "REFERENCING NEW TABLE AS added")
+    _note("point_lots_changed", "customer_id, NULL::bigint, id, 0 FROM changed")
+    _add_trigger(
+        "point_lots", "note_changed", "AFTER UPDATE", "note_point_lots_changed", "REFERENCING NEW TABLE AS changed"
+    )
+    _note(
+        "loyalty_accounts_changed",
+        "customer_id, NULL::bigint, NULL::uuid, before.lifetime_points - changed.lifetime_points"
+        " FROM changed JOIN before USING (customer_id)",
+    )
+    _add_trigger(
+        "loyalty_accounts",
+        "note_changed",
+        "AFTER UPDATE",
+        "note_loyalty_accounts_changed",
+        "REFERENCING OLD TABLE AS before NEW TABLE AS changed",
+    )
+
+
+def _note(name: str, selection: str) -> None:
+    op.execute(f"""
+        CREATE FUNCTION note_{name}() RETURNS trigger {definer} AS $$
+        BEGIN
+            INSERT INTO loyalty_touched
+            SELECT pg_current_xact_id(), array_agg(t.customer_id), array_agg(t.seq), array_agg(t.lot_id),
+                   array_agg(t.lifetime_points)
+            FROM (SELECT {selection}) AS t (customer_id, seq, lot_id, lifetime_points)
+            HAVING count(*) > 0;
+            RETURN NULL;
+        END $$
+    """)
+
+
+def _reconcile_at_commit() -> None:
+    op.execute(f"""
+        CREATE FUNCTION loyalty_reconcile() RETURNS trigger {definer}
+            SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+        DECLARE
+            customers uuid[]; seqs bigint[]; lots uuid[]; lifetimes bigint[]; broken record;
+        BEGIN
+            WITH mine AS (
+                DELETE FROM loyalty_touched WHERE transaction_id = pg_current_xact_id() RETURNING *
+            )
+            SELECT array_agg(t.customer_id), array_agg(t.seq), array_agg(t.lot_id), array_agg(t.lifetime_points)
+            INTO customers, seqs, lots, lifetimes
+            FROM mine, unnest(mine.customer_ids, mine.seqs, mine.lot_ids, mine.lifetime_points)
+                AS t (customer_id, seq, lot_id, lifetime_points);
+            IF customers IS NULL THEN  -- an earlier event of this transaction has checked it all
+                RETURN NULL;
+            END IF;
+            PERFORM FROM loyalty_accounts WHERE customer_id = ANY (customers) ORDER BY customer_id FOR NO KEY UPDATE;
+            WITH touched AS MATERIALIZED (
+                SELECT * FROM unnest(customers, seqs, lots, lifetimes) AS t (customer_id, seq, lot_id, lifetime_points)
+            )
+            {_broken_accounts} UNION ALL {_broken_transactions} UNION ALL {_broken_lots}
+            LIMIT 1 INTO broken;
+            IF FOUND THEN
+                RAISE EXCEPTION 'points ledger: % (customer %)', broken.what, broken.customer_id
+                    USING ERRCODE = broken.code;
+            END IF;
+            RETURN NULL;
+        END $$
+    """)
+    op.execute("""
+        CREATE CONSTRAINT TRIGGER reconcile AFTER INSERT ON loyalty_touched
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION loyalty_reconcile()
+    """)
+    op.execute("ALTER TABLE loyalty_touched ENABLE ALWAYS TRIGGER reconcile")
+
+
+_broken_accounts = """
+            SELECT 'LG002' AS code, c.customer_id, 'account, chain and lots disagree' AS what
+            FROM (SELECT customer_id, sum(lifetime_points) AS drift FROM touched GROUP BY customer_id) AS c
+            LEFT JOIN loyalty_accounts AS a ON a.customer_id = c.customer_id
+            LEFT JOIN LATERAL (
+                SELECT seq, balance_after, hash FROM loyalty_transactions
+                WHERE customer_id = c.customer_id ORDER BY seq DESC LIMIT 1
+            ) AS head ON true
+            LEFT JOIN LATERAL (
+                SELECT sum(remaining) AS points FROM point_lots WHERE customer_id = c.customer_id AND remaining > 0
+            ) AS open ON true
+            WHERE c.drift <> 0 OR a.last_seq IS DISTINCT FROM coalesce(head.seq, 0)
+                OR a.balance <> coalesce(head.balance_after, 0) OR a.last_hash IS DISTINCT FROM head.hash
+                OR coalesce(open.points, 0) <> greatest(a.balance, 0)
+"""
+
+_broken_transactions = """
+            SELECT 'LG003', t.customer_id, 'transaction ' || t.seq || ' does not fit its chain or its allocations'
+            FROM (SELECT DISTINCT customer_id, seq FROM touched WHERE seq IS NOT NULL) AS t
+            LEFT JOIN loyalty_transactions AS x ON x.customer_id = t.customer_id AND x.seq = t.seq
+            LEFT JOIN loyalty_transactions AS p ON p.customer_id = t.customer_id AND p.seq = t.seq - 1
+            LEFT JOIN LATERAL (
+                SELECT sum(points) AS points, bool_or(is_expiry) AS expires FROM point_allocations
+                WHERE customer_id = t.customer_id AND seq = t.seq
+            ) AS allocated ON true
+            WHERE x.seq IS NULL OR (p.seq IS NULL AND x.seq > 1) OR x.balance_before <> coalesce(p.balance_after, 0)
+                OR allocated.points IS DISTINCT FROM x.points
+                OR allocated.expires <> (x.transaction_type = 'EXPIRED')
+                OR x.hash <> loyalty_row_hash(p.hash, x)
+"""
+
+_broken_lots = """
+            SELECT 'LG004', t.customer_id, 'a lot does not fit its allocations or its expiry'
+            FROM (SELECT customer_id, lot_id, max(seq) AS seq FROM touched WHERE lot_id IS NOT NULL
+                  GROUP BY customer_id, lot_id) AS t
+            LEFT JOIN point_lots AS l ON l.customer_id = t.customer_id AND l.id = t.lot_id
+            LEFT JOIN loyalty_transactions AS x ON x.customer_id = t.customer_id AND x.seq = t.seq
+            LEFT JOIN LATERAL (
+                SELECT sum(points) AS points FROM point_allocations
+                WHERE customer_id = t.customer_id AND lot_id = t.lot_id
+            ) AS allocated ON true
+            WHERE l.id IS NULL OR allocated.points IS DISTINCT FROM l.remaining
+                OR coalesce(l.expires_at <= x.created_at, false) <> (x.transaction_type = 'EXPIRED')
+"""
+
+
+def _grant_rights() -> None:
+    for role in ("regulars_app", "regulars_report"):
+        op.execute(f"""
+            DO $$ BEGIN
+                IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+                    CREATE ROLE {role} NOLOGIN;
+                END IF;
+            EXCEPTION
+                WHEN duplicate_object OR unique_violation THEN NULL;  -- another database of the cluster was faster
+                WHEN insufficient_privilege THEN
+                    RAISE NOTICE 'role {role} not made: ask the owner of the server, then run its grants';
+            END $$
+        """)
+    op.execute(f"""
+        DO $$ BEGIN
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'regulars_app') THEN
+                {_rights_of_app}
+            END IF;
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'regulars_report') THEN
+                GRANT SELECT ON ALL TABLES IN SCHEMA public TO regulars_report;
+                ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO regulars_report;
+            END IF;
+        END $$
+    """)
+
+
+_rights_of_app = f"""
+                GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO regulars_app;
+                ALTER DEFAULT PRIVILEGES IN SCHEMA public
+                    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO regulars_app;
+                GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO regulars_app;
+                ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO regulars_app;
+                REVOKE UPDATE, DELETE ON {", ".join(history)}, audit_log FROM regulars_app;
+                REVOKE DELETE ON loyalty_accounts FROM regulars_app;
+                REVOKE UPDATE, DELETE ON point_lots, loyalty_tier_changes FROM regulars_app;
+                GRANT UPDATE (remaining) ON point_lots TO regulars_app;
+                GRANT UPDATE (reason) ON loyalty_tier_changes TO regulars_app;
+                REVOKE ALL ON loyalty_touched FROM regulars_app;
+                REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM regulars_app;
+"""
+
+
+def _add_trigger(table: str, name: str, event: str, function: str, referencing: str = "") -> None:
+    op.execute(
+        f"CREATE TRIGGER {name} {event} ON {table} {referencing} FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
+    )
+    op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+
+
+def downgrade() -> None:
+    op.execute("DROP FUNCTION loyalty_refuse_change, loyalty_reconcile CASCADE")
+    for name in (
+        "loyalty_transactions_added",
+        "point_lots_added",
+        "point_allocations_added",
+        "point_clawbacks_added",
+        "loyalty_accounts_added",
+        "point_lots_changed",
+        "loyalty_accounts_changed",
+    ):
+        op.execute(f"DROP FUNCTION note_{name} CASCADE")
+    op.execute("DROP TABLE loyalty_touched")
+    op.execute("DROP FUNCTION loyalty_row_hash")
