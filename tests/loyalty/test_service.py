@@ -31,7 +31,7 @@ async def test_earning_writes_one_row_and_moves_the_balance(shop: Shop) -> None:
 
 async def test_the_expiry_of_an_award_is_its_own_or_the_programmes_or_never(shop: Shop) -> None:
     customer = await shop.member()
-    assert (await shop.earn(customer, 1)).expires_at == shop.clock.end_of(datetime(2027, 6, 15).date())
+    assert (await shop.earn(customer, 1)).expires_at == datetime(2027, 6, 15, 22, 0, tzinfo=UTC)
     assert (await shop.earn(customer, 1, expiry_days=None)).expires_at is None
     assert (await shop.earn(customer, 1, expiry_days=1)).expires_at == datetime(2026, 6, 16, 22, 0, tzinfo=UTC)
 

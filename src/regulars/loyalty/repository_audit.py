@@ -1,18 +1,17 @@
-"""The audit: every rule of the ledger as one set-based statement that counts what breaks it.
+"""The audit: every rule of the ledger as a set-based query that counts what breaks it.
 
-Each statement sees one moment of the database and compares within one customer only, so writers may go on.
-`{scope}` limits it to the customers touched lately, or to none.
+All rules see one moment of the database, so writers may go on. `{scope}` limits them to the customers touched lately.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import LiteralString
 
-from psycopg.sql import SQL, Composable
+from psycopg.sql import SQL, Literal
 
 from regulars.kit.database import Repository
 
-checks: Mapping[str, LiteralString] = {
+rules: Mapping[str, LiteralString] = {
     "chain": """
         SELECT count(*) FROM (
             SELECT seq, points, balance_before, balance_after, lag(seq) OVER w AS prev_seq,
@@ -167,22 +166,27 @@ checks: Mapping[str, LiteralString] = {
     """,
 }
 
-everybody = SQL("true")
 touched = SQL("customer_id IN (SELECT customer_id FROM loyalty_accounts WHERE updated_at >= %(since)s)")
 
 
 class AuditRepository(Repository):
     """Counts what breaks the rules of the ledger."""
 
-    async def count(self, check: str, *, since: datetime | None = None) -> int:
-        """How often a rule is broken: by anyone, or by customers whose account moved since an instant."""
-        scope: Composable = everybody if since is None else touched
-        found: int = await self._value(SQL(checks[check]).format(scope=scope), {"since": since})
-        return found
+    async def count_violations(self, *, since: datetime | None = None) -> dict[str, int]:
+        """How often each rule is broken, at one moment: by anyone, or by customers whose account moved since then."""
+        scope = SQL("true") if since is None else touched
+        counts = [
+            SQL("SELECT {name} AS rule, ({count}) AS violations").format(
+                name=Literal(rule), count=SQL(count).format(scope=scope)
+            )
+            for rule, count in rules.items()
+        ]
+        rows = await self._rows(SQL(" UNION ALL ").join(counts), {"since": since})
+        return dict(rows)
 
     async def count_transactions(self, *, since: datetime | None = None) -> int:
         """How many transactions the audit looks at."""
-        scope: Composable = everybody if since is None else touched
+        scope = SQL("true") if since is None else touched
         query = SQL("SELECT count(*) FROM loyalty_transactions WHERE {scope}").format(scope=scope)
         found: int = await self._value(query, {"since": since})
         return found
