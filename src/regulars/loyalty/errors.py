@@ -1,6 +1,6 @@
 """How the points ledger says no."""
 
-from regulars.kit.errors import Conflict, Forbidden
+from regulars.kit.errors import Conflict, Forbidden, Unprocessable
 
 
 class InsufficientPoints(Conflict):
@@ -33,3 +33,7 @@ class LimitExceeded(Forbidden):
 
 class BulkRejected(Conflict):
     """At least one item cannot be changed, so nothing was."""
+
+
+class TiersDoNotRise(Unprocessable):
+    """Each tier must begin at more points than the one below it."""

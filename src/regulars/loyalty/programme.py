@@ -5,7 +5,7 @@ from dataclasses import replace
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import Principal
-from regulars.loyalty.errors import ProgrammeChanged
+from regulars.loyalty.errors import ProgrammeChanged, TiersDoNotRise
 from regulars.loyalty.models import Programme
 from regulars.loyalty.repository_programmes import ProgrammeRepository
 from regulars.loyalty.schemas import LoyaltyProgrammeUpdate
@@ -31,6 +31,7 @@ class ProgrammeService:
 
         Raises:
             ProgrammeChanged: the newest version is another than the one the change is based on; says which.
+            TiersDoNotRise: a tier would begin below the one under it.
         """
         current = await self._programmes.current()
         if update.based_on != current.version:
@@ -39,6 +40,8 @@ class ProgrammeService:
         changed = replace(
             current, **changes, version=current.version + 1, created_by=by.id, created_at=self._clock.now()
         )
+        if not changed.silver_from < changed.gold_from < changed.platinum_from:
+            raise TiersDoNotRise
         if not await self._programmes.add(changed):
             raise ProgrammeChanged(version=changed.version)
         return changed
