@@ -105,16 +105,15 @@ class PointsLedger:
         if lifted:
             await self.accounts.record_tier_changes(lifted)
         noted = [
-            (transaction, entry.description, entry.metadata)
-            for transaction, entry in zip(written, entries, strict=True)
-            if entry.description is not None or entry.metadata is not None
+            (number, entry) for number, entry in enumerate(entries) if entry.description is not None or entry.metadata
         ]
         if noted:
-            await self.transactions.add_notes(noted)
-        return [
-            replace(transaction, description=entry.description, metadata=entry.metadata)
-            for transaction, entry in zip(written, entries, strict=True)
-        ]
+            await self.transactions.add_notes(
+                [(written[number], entry.description, entry.metadata) for number, entry in noted]
+            )
+        for number, entry in noted:
+            written[number] = replace(written[number], description=entry.description, metadata=entry.metadata)
+        return written
 
     async def write_off_due(self, account: LoyaltyAccount, lots: Sequence[OpenLot], *, by: Principal) -> None:
         """Write off what has expired by the clock, before anything else is done with the lots."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg.sql import SQL, Composed
 from psycopg.types.json import Jsonb
 
 from regulars.formulas.points import OpenLot
@@ -32,62 +33,8 @@ class LoyaltyTransactionRepository(Repository):
         Number, balance and hash continue from the account, which this statement does not change. Between the lots of
         one transaction, those given first come first in the order of use.
         """
-        written = await self._all(
-            LoyaltyTransaction,
-            """
-            WITH posting AS MATERIALIZED (
-                SELECT p.*, uuidv7() AS id, a.last_seq + 1 AS seq, a.balance, a.last_hash
-                FROM unnest(
-                    %(customer_id)s::uuid[], %(transaction_type)s::text[], %(points)s::bigint[], %(qualifies)s::bool[],
-                    %(rule)s::text[], %(reason_code)s::text[], %(order_id)s::uuid[], %(refund_id)s::uuid[],
-                    %(reverses_transaction_id)s::uuid[], %(programme_version)s::integer[],
-                    %(expires_at)s::timestamptz[], %(created_by)s::uuid[], %(created_at)s::timestamptz[]
-                ) AS p (customer_id, transaction_type, points, qualifies, rule, reason_code, order_id, refund_id,
-                        reverses_transaction_id, programme_version, expires_at, created_by, created_at)
-                JOIN loyalty_accounts AS a ON a.customer_id = p.customer_id
-            ), written AS (
-                INSERT INTO loyalty_transactions (
-                    customer_id, seq, id, transaction_type, points, balance_before, balance_after, qualifies, rule,
-                    reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at,
-                    created_by, created_at, hash)
-                SELECT customer_id, seq, id, transaction_type, points, balance, balance + points, qualifies, rule,
-                    reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at,
-                    created_by, created_at,
-                    loyalty_row_hash(last_hash, ROW(
-                        customer_id, seq, id, transaction_type, points, balance, balance + points, nullif(seq - 1, 0),
-                        qualifies, rule, reason_code, order_id, refund_id, reverses_transaction_id, programme_version,
-                        expires_at, created_by, created_at, NULL)::loyalty_transactions)
-                FROM posting
-                RETURNING *
-            ), new_lot AS MATERIALIZED (
-                SELECT customer_id, uuidv7() AS id, origin_id, points, expires_at
-                FROM unnest(%(lot_customer)s::uuid[], %(lot_origin)s::uuid[], %(lot_points)s::bigint[],
-                            %(lot_expiry)s::timestamptz[]) AS l (customer_id, origin_id, points, expires_at)
-            ), change AS MATERIALIZED (
-                SELECT * FROM unnest(%(change_customer)s::uuid[], %(change_lot)s::uuid[], %(change_points)s::bigint[])
-                    AS c (customer_id, lot_id, points)
-            ), added AS (
-                INSERT INTO point_lots (customer_id, id, seq, origin_id, earned, remaining, earned_at, expires_at)
-                SELECT n.customer_id, n.id, w.seq, coalesce(n.origin_id, n.id), n.points, n.points, w.created_at,
-                    n.expires_at
-                FROM new_lot AS n JOIN posting AS w ON w.customer_id = n.customer_id
-            ), moved AS (
-                UPDATE point_lots AS l SET remaining = l.remaining + c.points
-                FROM change AS c WHERE l.customer_id = c.customer_id AND l.id = c.lot_id
-            ), allocated AS (
-                INSERT INTO point_allocations (customer_id, seq, lot_id, points, is_expiry)
-                SELECT w.customer_id, w.seq, x.lot_id, x.points, w.transaction_type = 'EXPIRED'
-                FROM (SELECT customer_id, id, points FROM new_lot
-                      UNION ALL SELECT customer_id, lot_id, points FROM change) AS x (customer_id, lot_id, points)
-                JOIN posting AS w ON w.customer_id = x.customer_id
-            )
-            SELECT id, customer_id, seq, transaction_type, points, balance_before, balance_after, qualifies, rule,
-                reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at,
-                created_by, created_at
-            FROM written
-            """,
-            _arrays(new),
-        )
+        moves_lots = any(create.lot_changes for create in new)
+        written = await self._all(LoyaltyTransaction, _write(moves_lots=moves_lots), _arrays(new))
         by_customer = {transaction.customer_id: transaction for transaction in written}
         return [by_customer[transaction.customer_id] for transaction in new]
 
@@ -240,7 +187,7 @@ class LoyaltyTransactionRepository(Repository):
         rows = await self._rows(
             """
             SELECT order_id, rule, customer_id, id FROM loyalty_transactions
-            WHERE order_id = ANY (%s) AND transaction_type = 'EARNED'
+            WHERE order_id = ANY ((SELECT %s::uuid[])::uuid[]) AND transaction_type = 'EARNED'
             """,
             [list(order_ids)],
         )
@@ -280,6 +227,72 @@ class LoyaltyTransactionRepository(Repository):
             [transaction.customer_id, transaction.id],
         )
         return restored
+
+
+# The arrays arrive through sub-selects: so the planner does not look at their lengths, and one plan serves them all.
+_posting = SQL("""
+    WITH posting AS MATERIALIZED (
+        SELECT p.*, uuidv7() AS id, a.last_seq + 1 AS seq, a.balance, a.last_hash
+        FROM unnest(
+            (SELECT %(customer_id)s::uuid[]), (SELECT %(transaction_type)s::text[]), (SELECT %(points)s::bigint[]),
+            (SELECT %(qualifies)s::bool[]), (SELECT %(rule)s::text[]), (SELECT %(reason_code)s::text[]),
+            (SELECT %(order_id)s::uuid[]), (SELECT %(refund_id)s::uuid[]),
+            (SELECT %(reverses_transaction_id)s::uuid[]), (SELECT %(programme_version)s::integer[]),
+            (SELECT %(expires_at)s::timestamptz[]), (SELECT %(created_by)s::uuid[]),
+            (SELECT %(created_at)s::timestamptz[])
+        ) AS p (customer_id, transaction_type, points, qualifies, rule, reason_code, order_id, refund_id,
+                reverses_transaction_id, programme_version, expires_at, created_by, created_at)
+        JOIN loyalty_accounts AS a ON a.customer_id = p.customer_id
+    ), written AS (
+        INSERT INTO loyalty_transactions (
+            customer_id, seq, id, transaction_type, points, balance_before, balance_after, qualifies, rule,
+            reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at,
+            created_by, created_at, hash)
+        SELECT customer_id, seq, id, transaction_type, points, balance, balance + points, qualifies, rule,
+            reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at,
+            created_by, created_at,
+            loyalty_row_hash(last_hash, ROW(
+                customer_id, seq, id, transaction_type, points, balance, balance + points, nullif(seq - 1, 0),
+                qualifies, rule, reason_code, order_id, refund_id, reverses_transaction_id, programme_version,
+                expires_at, created_by, created_at, NULL)::loyalty_transactions)
+        FROM posting
+        RETURNING *
+    ), new_lot AS MATERIALIZED (
+        SELECT customer_id, uuidv7() AS id, origin_id, points, expires_at
+        FROM unnest((SELECT %(lot_customer)s::uuid[]), (SELECT %(lot_origin)s::uuid[]),
+                    (SELECT %(lot_points)s::bigint[]), (SELECT %(lot_expiry)s::timestamptz[]))
+            AS l (customer_id, origin_id, points, expires_at)
+    ), added AS (
+        INSERT INTO point_lots (customer_id, id, seq, origin_id, earned, remaining, earned_at, expires_at)
+        SELECT n.customer_id, n.id, w.seq, coalesce(n.origin_id, n.id), n.points, n.points, w.created_at, n.expires_at
+        FROM new_lot AS n JOIN posting AS w ON w.customer_id = n.customer_id
+    ), change AS MATERIALIZED (
+        SELECT * FROM unnest((SELECT %(change_customer)s::uuid[]), (SELECT %(change_lot)s::uuid[]),
+                             (SELECT %(change_points)s::bigint[])) AS c (customer_id, lot_id, points)
+    ), allocated AS (
+        INSERT INTO point_allocations (customer_id, seq, lot_id, points, is_expiry)
+        SELECT w.customer_id, w.seq, x.lot_id, x.points, w.transaction_type = 'EXPIRED'
+        FROM (SELECT customer_id, id, points FROM new_lot
+              UNION ALL SELECT customer_id, lot_id, points FROM change) AS x (customer_id, lot_id, points)
+        JOIN posting AS w ON w.customer_id = x.customer_id
+    )
+""")
+_lots_moved = SQL("""
+    , moved AS (
+        UPDATE point_lots AS l SET remaining = l.remaining + c.points
+        FROM change AS c WHERE l.customer_id = c.customer_id AND l.id = c.lot_id
+    )
+""")
+_written = SQL("""
+    SELECT id, customer_id, seq, transaction_type, points, balance_before, balance_after, qualifies, rule,
+        reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at, created_by, created_at
+    FROM written
+""")
+
+
+def _write(*, moves_lots: bool) -> Composed:
+    """The statement that writes transactions; a gain alone does not come near the lots that exist."""
+    return _posting + _lots_moved + _written if moves_lots else _posting + _written
 
 
 def _arrays(new: Sequence[LoyaltyTransactionCreate]) -> dict[str, list[Any]]:

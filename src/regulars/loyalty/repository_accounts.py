@@ -42,7 +42,7 @@ class LoyaltyAccountRepository(Repository):
                 CASE WHEN c.erased_at IS NOT NULL THEN 'erased' WHEN c.deleted_at IS NOT NULL THEN 'deleted'
                     WHEN c.is_active THEN 'active' ELSE 'inactive' END AS customer_state
             FROM loyalty_accounts AS a JOIN customers AS c ON c.id = a.customer_id
-            WHERE a.customer_id = ANY (%s) ORDER BY a.customer_id FOR NO KEY UPDATE OF a {}
+            WHERE a.customer_id = ANY ((SELECT %s::uuid[])::uuid[]) ORDER BY a.customer_id FOR NO KEY UPDATE OF a {}
             """
         ).format(SQL("SKIP LOCKED") if skip_locked else SQL(""))
         return await self._all(LoyaltyAccount, query, [list(customer_ids)])
@@ -55,8 +55,9 @@ class LoyaltyAccountRepository(Repository):
             SET balance = t.balance_after, last_seq = t.seq, last_hash = t.hash, updated_at = t.created_at,
                 lifetime_points = a.lifetime_points + c.lifetime_points,
                 tier = c.tier, tier_is_manual = c.tier_is_manual, tier_until = c.tier_until
-            FROM unnest(%(customer_id)s::uuid[], %(lifetime_points)s::bigint[], %(tier)s::text[],
-                        %(tier_is_manual)s::bool[], %(tier_until)s::timestamptz[])
+            FROM unnest((SELECT %(customer_id)s::uuid[]), (SELECT %(lifetime_points)s::bigint[]),
+                        (SELECT %(tier)s::text[]), (SELECT %(tier_is_manual)s::bool[]),
+                        (SELECT %(tier_until)s::timestamptz[]))
                     AS c (customer_id, lifetime_points, tier, tier_is_manual, tier_until),
                 loyalty_transactions AS t
             WHERE a.customer_id = c.customer_id AND t.customer_id = c.customer_id AND t.seq = a.last_seq + 1
@@ -75,8 +76,9 @@ class LoyaltyAccountRepository(Repository):
             UPDATE loyalty_accounts AS a
             SET lifetime_points = a.lifetime_points + c.lifetime_points, updated_at = %(now)s,
                 tier = c.tier, tier_is_manual = c.tier_is_manual, tier_until = c.tier_until
-            FROM unnest(%(customer_id)s::uuid[], %(lifetime_points)s::bigint[], %(tier)s::text[],
-                        %(tier_is_manual)s::bool[], %(tier_until)s::timestamptz[])
+            FROM unnest((SELECT %(customer_id)s::uuid[]), (SELECT %(lifetime_points)s::bigint[]),
+                        (SELECT %(tier)s::text[]), (SELECT %(tier_is_manual)s::bool[]),
+                        (SELECT %(tier_until)s::timestamptz[]))
                     AS c (customer_id, lifetime_points, tier, tier_is_manual, tier_until)
             WHERE a.customer_id = c.customer_id
             """,
