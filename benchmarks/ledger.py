@@ -24,10 +24,10 @@ from zoneinfo import ZoneInfo
 import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
+from regulars.kit.postgres import EmbeddedPostgres
 
 from regulars.kit.clock import Clock
 from regulars.kit.database import Database, connect
-from regulars.kit.postgres import EmbeddedPostgres
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService
@@ -61,6 +61,7 @@ def fresh_database(server_url: str | None) -> Iterator[str]:
 
 
 async def make_members(url: str, count: int) -> list[UUID]:
+    """Customers without points, by ascending id."""
     ids = sorted(uuid4() for _ in range(count))
     async with connect(url) as connection:
         await connection.execute(
@@ -96,11 +97,14 @@ class Cost:
 
     @property
     def cpu(self) -> float:
+        """CPU of both sides."""
         return self.client + self.server
 
 
 @asynccontextmanager
 async def timed(results: list[Cost], backend: psutil.Process, per: int = 1) -> AsyncIterator[None]:
+    """Append what the block costs, divided by the operations in it."""
+
     def now() -> tuple[float, float, float]:
         server = backend.cpu_times()
         return perf_counter(), process_time(), server.user + server.system
@@ -111,12 +115,14 @@ async def timed(results: list[Cost], backend: psutil.Process, per: int = 1) -> A
 
 
 async def backend_of(database: Database) -> psutil.Process:
+    """The server's process behind a pool of one."""
     async with database.transaction() as connection:
         row = await (await connection.execute("SELECT pg_backend_pid()")).fetchone()
     return psutil.Process(row[0] if row else None)
 
 
 def middle(costs: list[Cost], figure: str) -> float:
+    """The median of one figure."""
     return median(getattr(cost, figure) for cost in costs)
 
 
@@ -136,6 +142,7 @@ async def interleaved(
 
 
 async def measure_bulk(url: str, members: list[UUID], rounds: int) -> dict[str, float]:
+    """Awards through the set-based path, 500 customers in a transaction."""
     lines = [AwardLine(member, 100, expiry_days=365) for member in members]
     async with Database(url, size=1) as database:
         guards, bare = await interleaved(
@@ -152,6 +159,7 @@ async def measure_bulk(url: str, members: list[UUID], rounds: int) -> dict[str, 
 
 
 async def measure_single(url: str, members: list[UUID], rounds: int, count: int) -> dict[str, float]:
+    """Awards one by one, each in a transaction; and the guards' share of the server's CPU."""
     async with Database(url, size=1) as database:
 
         async def earn() -> None:
@@ -171,6 +179,7 @@ async def measure_single(url: str, members: list[UUID], rounds: int, count: int)
 
 
 async def measure_redeem(url: str, member_one: UUID, member_many: UUID, rounds: int, lots: int) -> dict[str, float]:
+    """Redemptions: from one lot, from one of many, and from many at once."""
     async with Database(url, size=1) as database:
         lines = [AwardLine(member_many, 10, expiry_days=1 + number) for number in range(lots)]
         lines.append(AwardLine(member_one, 10 * lots, expiry_days=1))
@@ -219,6 +228,7 @@ async def measure_audit(url: str, members: list[UUID], transactions: int) -> dic
 
 
 async def measure(url: str, arguments: argparse.Namespace) -> dict[str, float | str]:
+    """All figures, on one database."""
     members = await make_members(url, arguments.customers)
     async with connect(url) as connection:
         (durable,) = await (await connection.execute("SELECT current_setting('fsync')")).fetchone() or ("",)
@@ -232,6 +242,7 @@ async def measure(url: str, arguments: argparse.Namespace) -> dict[str, float | 
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server-url", help="a superuser's address of a PostgreSQL server")
     parser.add_argument("--customers", type=int, default=5_000)

@@ -50,6 +50,7 @@ async def test_a_tier_set_by_hand_ends_with_its_last_day(shop: Shop) -> None:
     shop.wait(days=5)
     assert await shop.tiers.update_loyalty_tier(customer, by=operator) == "platinum"
     shop.wait(days=1)
+    assert (await shop.loyalty.get_loyalty_balance(customer)).tier == "bronze"
     await shop.earn(customer, 10)
     balance = await shop.loyalty.get_loyalty_balance(customer)
     assert (balance.tier, balance.tier_is_manual, balance.tier_until) == ("bronze", False, None)
@@ -77,3 +78,17 @@ async def test_all_tiers_or_none(shop: Shop) -> None:
 async def test_the_tier_of_nobody_is_not_found(shop: Shop) -> None:
     with pytest.raises(NotFound):
         await shop.tiers.update_loyalty_tier(uuid4(), by=operator)
+
+
+async def test_a_review_sets_the_tiers_that_no_longer_fit(shop: Shop) -> None:
+    returned, guest, owner = await shop.member(), await shop.member(), await shop.member()
+    await shop.earn(returned, 10_000, order_id=returned)
+    await shop.refund(returned, returned, "100")
+    for customer, until in ((guest, date(2026, 6, 16)), (owner, None)):
+        await shop.tiers.update_loyalty_tier(customer, LoyaltyTier.GOLD, reason="x", until=until, by=operator)
+    assert await shop.tiers.review_tiers(limit=1, by=operator) == 1
+    assert await shop.tiers.review_tiers(by=operator) == 0
+    shop.wait(days=2)
+    assert await shop.tiers.review_tiers(by=operator) == 1
+    tiers = [(await shop.loyalty.get_loyalty_balance(customer)).tier for customer in (returned, guest, owner)]
+    assert tiers == ["bronze", "bronze", "gold"]

@@ -15,6 +15,7 @@ def balance_of(
     now = clock.now()
     usable = [deadline for deadline in deadlines if deadline.expires_at is None or deadline.expires_at > now]
     spendable, owed = sum(deadline.points for deadline in usable), max(-account.balance, 0)
+    is_manual = account.has_manual_tier(now)
     following = next_tier(account.lifetime_points, thresholds)
     return LoyaltyBalance(
         customer_id=account.customer_id,
@@ -22,9 +23,9 @@ def balance_of(
         spendable=spendable,
         points_owed=owed,
         lifetime_points=account.lifetime_points,
-        tier=account.tier,
-        tier_is_manual=account.tier_is_manual,
-        tier_until=account.tier_until,
+        tier=account.tier_at(now, thresholds),
+        tier_is_manual=is_manual,
+        tier_until=account.tier_until if is_manual else None,
         next_tier=following[0] if following else None,
         points_to_next_tier=following[1] if following else None,
         expiring_30_days=_expiring(usable, 30, clock),

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from uuid import UUID
 
 from regulars.formulas.points import OpenLot
-from regulars.formulas.tiers import tier_after_earning, tier_for
+from regulars.formulas.tiers import tier_after_earning
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
@@ -88,7 +88,7 @@ class PointsLedger:
         written = await self.transactions.create_transactions([entry.transaction for entry in entries])
         changes = [_change_of(entry) for entry in entries]
         await self.accounts.update_loyalty_points(changes)
-        lifted = [
+        moved = [
             TierChange(
                 customer_id=change.customer_id,
                 tier_before=entry.account.tier,
@@ -102,8 +102,8 @@ class PointsLedger:
             for entry, change in zip(entries, changes, strict=True)
             if change.tier is not entry.account.tier
         ]
-        if lifted:
-            await self.accounts.record_tier_changes(lifted)
+        if moved:
+            await self.accounts.record_tier_changes(moved)
         noted = [
             (number, entry) for number, entry in enumerate(entries) if entry.description is not None or entry.metadata
         ]
@@ -128,17 +128,19 @@ def _change_of(entry: Entry) -> AccountChange:
     if not create.qualifies or entry.programme is None:
         return account.unchanged()
     thresholds = entry.programme.thresholds
-    after = account.lifetime_points + create.points
-    if account.tier_is_manual and not account.has_manual_tier(create.created_at):
-        return AccountChange(account.customer_id, create.points, tier_for(after, thresholds), False, None)  # noqa: FBT003
+    is_manual = account.has_manual_tier(create.created_at)
     tier = tier_after_earning(
-        account.tier,
-        is_manual=account.tier_is_manual,
+        account.tier_at(create.created_at, thresholds),
+        is_manual=is_manual,
         before=account.lifetime_points,
-        after=after,
+        after=account.lifetime_points + create.points,
         thresholds=thresholds,
     )
-    stays_manual = account.tier_is_manual and tier is account.tier
+    stays_manual = is_manual and tier is account.tier
     return AccountChange(
-        account.customer_id, create.points, tier, stays_manual, account.tier_until if stays_manual else None
+        customer_id=account.customer_id,
+        lifetime_points=create.points,
+        tier=tier,
+        tier_is_manual=stays_manual,
+        tier_until=account.tier_until if stays_manual else None,
     )

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
-from regulars.formulas.tiers import LoyaltyTier, TierThresholds
+from regulars.formulas.tiers import LoyaltyTier, TierThresholds, tier_for
 
 
 class LoyaltyTransactionType(StrEnum):
@@ -100,6 +100,11 @@ class LoyaltyAccount:
     def has_manual_tier(self, now: datetime) -> bool:
         """Whether a tier set by hand is in force."""
         return self.tier_is_manual and (self.tier_until is None or self.tier_until > now)
+
+    def tier_at(self, now: datetime, thresholds: TierThresholds) -> LoyaltyTier:
+        """The tier that holds: one that was set by hand and has ended gives way to the one that was earned."""
+        has_ended = self.tier_is_manual and not self.has_manual_tier(now)
+        return tier_for(self.lifetime_points, thresholds) if has_ended else self.tier
 
     def unchanged(self) -> "AccountChange":
         """The change that leaves lifetime points and tier as they are."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.sql import SQL
 
-from regulars.formulas.tiers import LoyaltyTier
+from regulars.formulas.tiers import LoyaltyTier, TierThresholds
 from regulars.kit.database import Repository
 from regulars.loyalty.models import AccountChange, Deadline, LoyaltyAccount, TierChange
 
@@ -84,6 +84,21 @@ class LoyaltyAccountRepository(Repository):
             """,
             {**_arrays(changes), "now": now},
         )
+
+    async def get_accounts_to_review(self, *, now: datetime, thresholds: TierThresholds, limit: int) -> list[UUID]:
+        """Some customers whose tier is not the one their lifetime points earn, and was not set by hand or has ended."""
+        rows = await self._rows(
+            """
+            SELECT customer_id FROM loyalty_accounts
+            WHERE (NOT tier_is_manual OR tier_until <= %(now)s)
+                AND (tier_is_manual OR tier <> CASE
+                    WHEN lifetime_points >= %(platinum)s THEN 'platinum' WHEN lifetime_points >= %(gold)s THEN 'gold'
+                    WHEN lifetime_points >= %(silver)s THEN 'silver' ELSE 'bronze' END)
+            ORDER BY customer_id LIMIT %(limit)s
+            """,
+            {"now": now, "limit": limit, **vars(thresholds)},
+        )
+        return [customer_id for (customer_id,) in rows]
 
     async def record_tier_changes(self, changes: Sequence[TierChange]) -> None:
         """Append to the history of tiers."""

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Literal
 from uuid import UUID
 
-from regulars.formulas.tiers import LoyaltyTier, tier_for
+from regulars.formulas.tiers import LoyaltyTier, TierThresholds, tier_for
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import Principal
@@ -61,8 +61,7 @@ class LoyaltyTierService:
         elif account.has_manual_tier(self._clock.now()):
             return account.tier
         else:
-            earned = tier_for(account.lifetime_points, thresholds)
-            change = AccountChange(customer_id, 0, earned, tier_is_manual=False, tier_until=None)
+            change = _reviewed(account, thresholds)
         if change != account.unchanged():
             await self._write([account], [change], reason, by)
         return change.tier
@@ -86,6 +85,18 @@ class LoyaltyTierService:
             await self._write([accounts[id_] for id_ in changed], [changes[id_] for id_ in changed], update.reason, by)
         status = dict.fromkeys(accounts, "unchanged") | dict.fromkeys(changed, "changed")
         return [TierOutcome(id_, status.get(id_, "not_found")) for id_ in update.customer_ids]  # type: ignore[arg-type]
+
+    async def review_tiers(self, *, limit: int = 500, by: Principal) -> int:
+        """Set the tiers that lifetime points no longer match, after claw-backs, ended tiers or new thresholds.
+
+        Takes some customers at a time: again until it says 0.
+        """
+        now, thresholds = self._clock.now(), (await self._ledger.programmes.current()).thresholds
+        ids = await self._ledger.accounts.get_accounts_to_review(now=now, thresholds=thresholds, limit=limit)
+        accounts = [account for account in await self._ledger.lock_many(ids) if not account.has_manual_tier(now)]
+        if accounts:
+            await self._write(accounts, [_reviewed(account, thresholds) for account in accounts], None, by)
+        return len(accounts)
 
     def _manual(self, account: LoyaltyAccount, tier: LoyaltyTier, until: date | None) -> AccountChange:
         ends_at = self._clock.end_of(until) if until else None
@@ -111,3 +122,8 @@ class LoyaltyTierService:
                 for account, change in zip(accounts, changes, strict=True)
             ]
         )
+
+
+def _reviewed(account: LoyaltyAccount, thresholds: TierThresholds) -> AccountChange:
+    earned = tier_for(account.lifetime_points, thresholds)
+    return AccountChange(account.customer_id, 0, earned, tier_is_manual=False, tier_until=None)
