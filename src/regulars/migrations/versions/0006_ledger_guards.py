@@ -215,6 +215,7 @@ def _grant_rights() -> None:
             DO $$ BEGIN
                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
                     CREATE ROLE {role} NOLOGIN;
+                    GRANT {role} TO CURRENT_USER;  -- so that the owner can step down to it
                 END IF;
             EXCEPTION
                 WHEN duplicate_object OR unique_violation THEN NULL;  -- another database of the cluster was faster
