@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test format bench lock clean
+.PHONY: help install demo check test format bench picture lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ format: $(VENV)/.installed-dev ## Format the code
 
 bench: $(VENV)/.installed-dev ## Run every benchmark at small size
 	$(BIN)/python -m benchmarks
+
+picture: $(VENV)/.installed-dev ## Draw the picture of the README anew
+	$(BIN)/python docs/pictures/demo.py
 
 lock: $(VENV)/.installed-dev ## Compile the pinned requirements anew
 	$(BIN)/python -m pip install --quiet uv

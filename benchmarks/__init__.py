@@ -1,1 +1,1 @@
-"""Benchmarks: sizes by flags, the last line of stdout is one JSON object. Never run as tests."""
+"""Measurements of what the documentation claims; each program prints its figures and one JSON line last."""

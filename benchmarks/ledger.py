@@ -24,14 +24,15 @@ from zoneinfo import ZoneInfo
 import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
-from regulars.kit.postgres import EmbeddedPostgres
 
 from regulars.kit.clock import Clock
 from regulars.kit.database import Database, connect
+from regulars.kit.postgres import EmbeddedPostgres
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService
 from regulars.loyalty.bulk import AwardLine, bulk_earn
+from regulars.loyalty.expiry import expire_all
 from regulars.loyalty.schemas import LoyaltyPointsEarn, LoyaltyPointsRedeem
 from regulars.loyalty.service import LoyaltyService
 from regulars.migrations import migrate
@@ -208,7 +209,7 @@ async def measure_redeem(url: str, member_one: UUID, member_many: UUID, rounds: 
 
 
 async def measure_audit(url: str, members: list[UUID], transactions: int) -> dict[str, float]:
-    """Fill up with awards and redemptions over a year, then audit everything."""
+    """Fill up with an award and the expiry of another for each customer and month, then audit everything."""
     async with Database(url, size=1) as database, connect(url) as connection:
         written: int = (await AuditService(connection).audit_ledger()).transactions
         month = 0
@@ -216,6 +217,7 @@ async def measure_audit(url: str, members: list[UUID], transactions: int) -> dic
             clock = Clock(noon.store_timezone, stopped_at=noon.now() + timedelta(days=30 * month))
             lines = [AwardLine(member, 100, expiry_days=365) for member in members]
             written += len(await bulk_earn(database, clock, lines, by=operator))
+            written += (await expire_all(database, clock, by=operator)).customers
             month += 1
         await connection.execute("ANALYZE")
         start = perf_counter()

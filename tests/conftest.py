@@ -1,6 +1,7 @@
 """What every test stands on: one real PostgreSQL for a run, a migrated database for each worker, a rollback for each test."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -36,8 +37,11 @@ def server_url(worker_id: str) -> Iterator[str]:
 
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{uuid4().hex[:8]}")
     folder = Path(tempfile.gettempdir()) / f"regulars-tests-{run}"
-    with EmbeddedPostgres(folder, durable=False) as url:
+    server = EmbeddedPostgres(folder, durable=False)
+    with server as url:
         yield url
+    if not server.is_running():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +85,9 @@ class _copy:  # noqa: N801 - reads as a verb
         with psycopg.connect(self.server_url, autocommit=True) as connection:
             connection.execute("SELECT pg_advisory_lock(7265)")
             connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(self.name), sql.Identifier(self.template))
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(self.name), sql.Identifier(self.template)
+                )
             )
         return make_conninfo(self.server_url, dbname=self.name)
 

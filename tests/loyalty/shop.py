@@ -11,7 +11,7 @@ from regulars.kit.database import Connection
 from regulars.kit.security import Principal, operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.expiry import Expired, ExpiryService
-from regulars.loyalty.models import ClawBack, LoyaltyTransaction
+from regulars.loyalty.models import ClawBack, Deadline, LoyaltyBalance, LoyaltyTransaction
 from regulars.loyalty.programme import ProgrammeService
 from regulars.loyalty.refunds import ClawBackService, Refunded
 from regulars.loyalty.repository import LoyaltyTransactionRepository
@@ -98,8 +98,17 @@ class Shop:
         current = await programmes.get_programme()
         await programmes.change_programme(LoyaltyProgrammeUpdate(based_on=current.version, **changes), by=operator)
 
+    async def balance(self, customer_id: UUID, by: Principal = till) -> LoyaltyBalance:
+        return await self.loyalty.get_loyalty_balance(customer_id, by=by)
+
     async def spendable(self, customer_id: UUID) -> int:
-        return (await self.loyalty.get_loyalty_balance(customer_id)).spendable
+        return (await self.balance(customer_id)).spendable
+
+    async def rows(self, customer_id: UUID, **filters: Any) -> list[LoyaltyTransaction]:
+        return await self.loyalty.get_loyalty_transactions(customer_id, by=till, **filters)
+
+    async def expiring(self, customer_id: UUID, *, days: int) -> list[Deadline]:
+        return await self.loyalty.get_points_expiring_soon(customer_id, days=days, by=till)
 
     def wait(self, *, days: int = 0, to: datetime | None = None) -> None:
         self.clock = replace(self.clock, stopped_at=to or self.clock.now() + timedelta(days=days))

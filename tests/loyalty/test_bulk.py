@@ -55,11 +55,9 @@ async def test_a_bulk_award_writes_the_same_rows_as_single_ones(shop: Shop, data
     def told(row: LoyaltyTransaction) -> dict[str, object]:
         return {name: value for name, value in vars(row).items() if name not in {"id", "customer_id"}}
 
-    rows = [await shop.loyalty.get_loyalty_transactions(customer) for customer in (one, many)]
+    rows = [await shop.rows(customer) for customer in (one, many)]
     assert [told(row) for row in rows[0]] == [told(row) for row in rows[1]]
-    balances = [
-        vars(await shop.loyalty.get_loyalty_balance(customer)) | {"customer_id": None} for customer in (one, many)
-    ]
+    balances = [vars(await shop.balance(customer)) | {"customer_id": None} for customer in (one, many)]
     assert balances[0] == balances[1]
     assert balances[0]["tier"] == "silver"
     changes = [await shop.accounts.get_tier_changes(customer) for customer in (one, many)]

@@ -56,7 +56,7 @@ async def test_a_run_writes_off_what_is_due_and_nothing_else(
     assert await expire_all(database, shop.clock, by=operator) == Expired(customers=3, lots=5, points=75)
     assert await expire_all(database, shop.clock, by=operator) == Expired()
     assert [await shop.spendable(customer) for customer in customers] == [70, 70, 70]
-    (row,) = await shop.loyalty.get_loyalty_transactions(customers[1], transaction_type=Kind.EXPIRED)
+    (row,) = await shop.rows(customers[1], transaction_type=Kind.EXPIRED)
     assert (row.points, row.created_by) == (-30, None)
 
 
@@ -93,7 +93,7 @@ async def test_points_expiring_soon_are_grouped_by_deadline(shop: Shop) -> None:
     customer = await shop.member()
     for days in (5, 5, 10):
         await shop.earn(customer, 10, expiry_days=days)
-    soon = await shop.loyalty.get_points_expiring_soon(customer, days=7)
+    soon = await shop.expiring(customer, days=7)
     assert [(deadline.points, deadline.expires_at) for deadline in soon] == [
         (20, datetime(2026, 6, 20, 22, 0, tzinfo=UTC))
     ]

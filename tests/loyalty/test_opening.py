@@ -32,9 +32,9 @@ async def test_opening_balances_become_one_adjustment_with_a_lot_for_each_deadli
     ]
     (outcome,) = await import_opening_balances(database, shop.clock, lines, by=operator)
     assert (outcome.status, outcome.points) == ("imported", 45)
-    (row,) = await shop.loyalty.get_loyalty_transactions(customer)
+    (row,) = await shop.rows(customer)
     assert (row.transaction_type, row.points, row.reason_code) == ("ADJUSTED_ADD", 45, "opening_balance")
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert [deadline.points for deadline in balance.deadlines] == [15, 30]
     assert balance.lifetime_points == 0
 
@@ -68,7 +68,7 @@ async def test_an_opening_balance_settles_debt_first(shop: Shop, database: Rolle
     await shop.refund(customer, customer, "100")
     lines = [OpeningLine("A", 15, date(2026, 7, 1)), OpeningLine("A", 15, None)]
     await import_opening_balances(database, shop.clock, lines, by=operator)
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert [(deadline.points, deadline.expires_at) for deadline in balance.deadlines] == [(10, None)]
 
 

@@ -16,13 +16,13 @@ async def test_a_refund_of_spent_points_makes_debt_that_the_next_award_settles(s
     await shop.redeem(customer, 60)
     (taken,) = await shop.refund(customer, order, "100")
     assert (taken.due, taken.taken, taken.written_off) == (100, 100, 0)
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert (balance.balance, balance.spendable, balance.points_owed) == (-60, 0, 60)
     with pytest.raises(InsufficientPoints) as refusal:
         await shop.redeem(customer, 1)
     assert refusal.value.facts == {"spendable": 0, "points_owed": 60}
     await shop.earn(customer, 100)
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert (balance.balance, balance.spendable, balance.points_owed) == (40, 40, 0)
 
 
@@ -31,7 +31,7 @@ async def test_a_refund_takes_from_the_orders_own_lot_before_others(shop: Shop) 
     await shop.earn(customer, 100, expiry_days=10)
     await shop.earn(customer, 100, expiry_days=90, order_id=order)
     await shop.refund(customer, order, "50")
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert [deadline.points for deadline in balance.deadlines] == [100, 50]
 
 
@@ -57,7 +57,7 @@ async def test_expired_points_are_not_charged_twice(shop: Shop) -> None:
     shop.wait(days=2)
     (taken,) = await shop.refund(customer, order, "100")
     assert (taken.due, taken.expired, taken.taken) == (100, 70, 30)
-    assert (await shop.loyalty.get_loyalty_balance(customer)).points_owed == 30
+    assert (await shop.balance(customer)).points_owed == 30
 
 
 async def test_points_that_expired_after_a_redemption_was_undone_are_not_charged(shop: Shop) -> None:
@@ -79,7 +79,7 @@ async def test_a_programme_may_write_off_what_is_spent(shop: Shop, policy: str) 
     await shop.redeem(customer, 60)
     (taken,) = await shop.refund(customer, order, "100")
     assert (taken.taken, taken.written_off) == (40, 60)
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert (balance.balance, balance.lifetime_points) == (0, 0)
 
 
@@ -92,7 +92,7 @@ async def test_debt_stops_at_the_floor(shop: Shop) -> None:
     assert (first.taken, first.written_off) == (5, 0)
     (second,) = await shop.refund(customer, order, "100")
     assert (second.taken, second.written_off) == (5, 90)
-    assert (await shop.loyalty.get_loyalty_balance(customer)).points_owed == 10
+    assert (await shop.balance(customer)).points_owed == 10
 
 
 async def test_a_refund_follows_the_rules_of_its_award(shop: Shop) -> None:
@@ -101,14 +101,14 @@ async def test_a_refund_follows_the_rules_of_its_award(shop: Shop) -> None:
     await shop.redeem(customer, 100)
     await shop.change_programme(refund_policy="cap_at_zero")
     await shop.refund(customer, order, "100")
-    assert (await shop.loyalty.get_loyalty_balance(customer)).points_owed == 100
+    assert (await shop.balance(customer)).points_owed == 100
 
 
 async def test_buying_and_returning_buys_no_tier(shop: Shop) -> None:
     customer, order = await shop.member(), uuid4()
     await shop.earn(customer, 10_000, order_id=order)
     await shop.refund(customer, order, "100")
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert (balance.lifetime_points, balance.tier) == (0, "silver")  # the downgrade waits for the next review
     assert await shop.tiers.update_loyalty_tier(customer, by=shop_owner) == "bronze"
 
@@ -118,7 +118,7 @@ async def test_a_programme_may_downgrade_at_once(shop: Shop) -> None:
     customer, order = await shop.member(), uuid4()
     await shop.earn(customer, 10_000, order_id=order)
     await shop.refund(customer, order, "100")
-    assert (await shop.loyalty.get_loyalty_balance(customer)).tier == "bronze"
+    assert (await shop.balance(customer)).tier == "bronze"
 
 
 @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -144,10 +144,8 @@ async def test_any_refunds_of_the_whole_take_back_what_was_earned_and_not_expire
             taken += claw_back.taken
             expired += claw_back.expired
     assert taken + expired == earned
-    kinds = dict.fromkeys(Kind, 0) | {
-        row.transaction_type: row.points for row in await shop.loyalty.get_loyalty_transactions(customer, limit=100)
-    }
+    kinds = dict.fromkeys(Kind, 0) | {row.transaction_type: row.points for row in await shop.rows(customer, limit=100)}
     assert taken <= earned + kinds[Kind.EXPIRED]
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert balance.spendable == 0 or balance.points_owed == 0
     assert balance.lifetime_points == 0

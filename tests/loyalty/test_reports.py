@@ -4,6 +4,7 @@ from uuid import uuid4
 import pytest
 
 from regulars.kit.errors import NotFound
+from regulars.kit.security import operator
 from regulars.loyalty.reports import LoyaltyReportService
 from tests.loyalty.shop import Shop
 
@@ -52,7 +53,7 @@ async def test_a_balance_is_explained_at_the_counter(shop: Shop) -> None:
     redemption = await shop.redeem(customer, 120)
     await shop.restore(redemption.id, 10)
     await shop.refund(customer, order, "100")
-    told = await reports(shop).explain(customer)
+    told = await reports(shop).explain(customer, by=operator)
     assert told.summary == ["60 points are owed; the next points settle them first."]
     assert [entry.sentence for entry in told.transactions] == [
         "2026-06-15: 100 points earned: 100 into lot 1, good until the end of 2026-07-15. Balance 100.",
@@ -62,7 +63,7 @@ async def test_a_balance_is_explained_at_the_counter(shop: Shop) -> None:
         "2026-06-15: 100 points taken back for a refund: 40 from lot 2, 60 are owed. Balance -60.",
     ]
     await shop.earn(customer, 100, expiry_days=9)
-    told = await reports(shop).explain(customer)
+    told = await reports(shop).explain(customer, by=operator)
     assert told.transactions[-1].sentence == (
         "2026-06-15: 100 points earned: 40 into lot 3, good until the end of 2026-06-24, 60 settled points owed."
         " Balance 40."
@@ -72,7 +73,7 @@ async def test_a_balance_is_explained_at_the_counter(shop: Shop) -> None:
         "Lot 3: 40 of 40 points left, good until the end of 2026-06-24.",
     ]
     with pytest.raises(NotFound):
-        await reports(shop).explain(uuid4())
+        await reports(shop).explain(uuid4(), by=operator)
 
 
 async def test_campaigns_find_those_whose_points_expire_soon(shop: Shop) -> None:

@@ -3,8 +3,9 @@ from uuid import uuid4
 
 import pytest
 
+from regulars.customers.errors import CustomerErased
 from regulars.kit.errors import NotFound
-from regulars.kit.security import Principal
+from regulars.kit.security import Principal, operator
 from regulars.loyalty.errors import (
     AlreadyCredited,
     CustomerInactive,
@@ -57,7 +58,7 @@ async def test_redeeming_uses_the_points_that_expire_soonest(shop: Shop) -> None
     await shop.earn(customer, 50, expiry_days=90)
     await shop.earn(customer, 50, expiry_days=30)
     await shop.redeem(customer, 70)
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert [deadline.points for deadline in balance.deadlines] == [30, 50]
     assert balance.deadlines[0].expires_at == datetime(2026, 9, 13, 22, 0, tzinfo=UTC)
     assert balance.spendable == 80
@@ -79,7 +80,7 @@ async def test_a_redemption_first_writes_off_what_is_due(shop: Shop) -> None:
     with pytest.raises(InsufficientPoints):
         await shop.redeem(customer, 51)
     await shop.redeem(customer, 50)
-    rows = await shop.loyalty.get_loyalty_transactions(customer)
+    rows = await shop.rows(customer)
     assert [(row.transaction_type, row.points) for row in rows[:2]] == [(Kind.REDEEMED, -50), (Kind.EXPIRED, -30)]
 
 
@@ -98,16 +99,16 @@ async def test_the_balance_knows_what_expires_when(shop: Shop) -> None:
     customer = await shop.member()
     for days, points in ((30, 1), (31, 2), (60, 4), (90, 8), (91, 16), (None, 32)):
         await shop.earn(customer, points, expiry_days=days)
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert (balance.expiring_30_days, balance.expiring_60_days, balance.expiring_90_days) == (1, 7, 15)
     assert balance.next_deadline == Deadline(datetime(2026, 7, 15, 22, 0, tzinfo=UTC), 1)
     assert sum(deadline.points for deadline in balance.deadlines) == balance.spendable == 63
-    soon = await shop.loyalty.get_points_expiring_soon(customer, days=31)
+    soon = await shop.expiring(customer, days=31)
     assert [deadline.points for deadline in soon] == [1, 2]
 
 
 async def test_a_customer_without_points_has_an_empty_balance(shop: Shop) -> None:
-    balance = await shop.loyalty.get_loyalty_balance(await shop.member())
+    balance = await shop.balance(await shop.member())
     assert (balance.balance, balance.spendable, balance.lifetime_points, balance.tier) == (0, 0, 0, "bronze")
     assert (balance.next_tier, balance.points_to_next_tier, balance.next_deadline) == ("silver", 10_000, None)
 
@@ -118,6 +119,13 @@ async def test_points_of_people_who_are_gone_are_not_found(shop: Shop, state: di
     for attempt in (shop.earn(customer, 1), shop.redeem(customer, 1), shop.spendable(customer)):
         with pytest.raises(NotFound):
             await attempt
+
+
+async def test_those_who_see_names_learn_that_a_customer_was_erased(shop: Shop) -> None:
+    customer = await shop.member(erased=True)
+    with pytest.raises(CustomerErased) as refusal:
+        await shop.balance(customer, by=operator)
+    assert refusal.value.facts == {"erased_at": shop.clock.now()}
 
 
 async def test_points_of_a_deactivated_customer_stay_as_they_are(shop: Shop) -> None:
@@ -134,7 +142,7 @@ async def test_adjustments_add_and_subtract_and_do_not_count_for_the_tier(shop: 
     added = await shop.adjust(customer, 20_000)
     assert (added.points, added.reason_code) == (20_000, "goodwill")
     assert (await shop.adjust(customer, -5_000)).balance_after == 15_000
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert (balance.lifetime_points, balance.tier) == (0, "bronze")
     with pytest.raises(InsufficientPoints):
         await shop.adjust(customer, -15_001)
@@ -155,11 +163,11 @@ async def test_restored_points_return_to_their_lots(shop: Shop) -> None:
     customer = await shop.member()
     await shop.earn(customer, 50, expiry_days=30)
     await shop.earn(customer, 50, expiry_days=60)
-    before = await shop.loyalty.get_loyalty_balance(customer)
+    before = await shop.balance(customer)
     redemption = await shop.redeem(customer, 80)
     restored = await shop.restore(redemption.id)
     assert (restored.points, restored.reverses_transaction_id) == (80, redemption.id)
-    assert await shop.loyalty.get_loyalty_balance(customer) == before
+    assert await shop.balance(customer) == before
     with pytest.raises(NotRestorable) as refusal:
         await shop.restore(redemption.id)
     assert refusal.value.facts == {"restorable": 0}
@@ -171,7 +179,7 @@ async def test_a_redemption_can_be_restored_in_parts_up_to_what_it_took(shop: Sh
     await shop.earn(customer, 50, expiry_days=60)
     redemption = await shop.redeem(customer, 100)
     await shop.restore(redemption.id, 60)
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert [deadline.points for deadline in balance.deadlines] == [10, 50]  # used last, back first
     with pytest.raises(NotRestorable):
         await shop.restore(redemption.id, 41)
@@ -202,14 +210,10 @@ async def test_only_redemptions_can_be_restored(shop: Shop) -> None:
 
 async def test_the_welcome_bonus_is_given_once(shop: Shop) -> None:
     customer = await shop.member()
-    assert (await shop.loyalty.give_welcome_bonus(customer, by=shop_till())).points == 100
-    assert await shop.loyalty.give_welcome_bonus(customer, by=shop_till()) is None
+    assert (await shop.loyalty.give_welcome_bonus(customer, by=operator)).points == 100
+    assert await shop.loyalty.give_welcome_bonus(customer, by=operator) is None
     await shop.change_programme(welcome_bonus_points=0)
-    assert await shop.loyalty.give_welcome_bonus(await shop.member(), by=shop_till()) is None
-
-
-def shop_till() -> Principal:
-    return Principal(id=None, kind="operator", role="admin", scopes=frozenset())
+    assert await shop.loyalty.give_welcome_bonus(await shop.member(), by=operator) is None
 
 
 async def test_the_ledger_can_be_read_in_pages_and_by_kind(shop: Shop) -> None:
@@ -218,11 +222,11 @@ async def test_the_ledger_can_be_read_in_pages_and_by_kind(shop: Shop) -> None:
         await shop.earn(customer, 10)
     shop.wait(days=1)
     await shop.redeem(customer, 5)
-    rows = await shop.loyalty.get_loyalty_transactions(customer, limit=4)
+    rows = await shop.rows(customer, limit=4)
     assert [row.seq for row in rows] == [6, 5, 4, 3]
-    rest = await shop.loyalty.get_loyalty_transactions(customer, before_seq=3)
+    rest = await shop.rows(customer, before_seq=3)
     assert [row.seq for row in rest] == [2, 1]
-    spent = await shop.loyalty.get_loyalty_transactions(customer, transaction_type=Kind.REDEEMED)
+    spent = await shop.rows(customer, transaction_type=Kind.REDEEMED)
     assert [row.seq for row in spent] == [6]
-    assert len(await shop.loyalty.get_loyalty_transactions(customer, until=shop.clock.now())) == 5
-    assert len(await shop.loyalty.get_loyalty_transactions(customer, since=shop.clock.now())) == 1
+    assert len(await shop.rows(customer, until=shop.clock.now())) == 5
+    assert len(await shop.rows(customer, since=shop.clock.now())) == 1

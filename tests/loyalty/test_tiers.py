@@ -13,9 +13,9 @@ from tests.loyalty.shop import Shop
 
 async def test_earning_lifts_the_tier_at_once(shop: Shop) -> None:
     customer = await shop.member(points=9_999)
-    assert (await shop.loyalty.get_loyalty_balance(customer)).tier is LoyaltyTier.BRONZE
+    assert (await shop.balance(customer)).tier is LoyaltyTier.BRONZE
     await shop.earn(customer, 1)
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert (balance.tier, balance.next_tier, balance.points_to_next_tier) == ("silver", "gold", 40_000)
     (change,) = await shop.accounts.get_tier_changes(customer)
     assert (change.tier_before, change.tier, change.is_manual) == ("bronze", "silver", False)
@@ -27,7 +27,7 @@ async def test_redeeming_and_expiry_do_not_touch_the_tier(shop: Shop) -> None:
     await shop.redeem(customer, 4_000)
     shop.wait(days=2)
     await shop.expire()
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert (balance.lifetime_points, balance.tier, balance.balance) == (10_000, "silver", 0)
 
 
@@ -35,10 +35,10 @@ async def test_a_tier_set_by_hand_stays_until_a_higher_one_is_earned(shop: Shop)
     customer = await shop.member(points=20_000)
     assert await shop.tiers.update_loyalty_tier(customer, LoyaltyTier.BRONZE, reason="x", by=operator) == "bronze"
     await shop.earn(customer, 10)
-    assert (await shop.loyalty.get_loyalty_balance(customer)).tier == "bronze"
+    assert (await shop.balance(customer)).tier == "bronze"
     assert await shop.tiers.update_loyalty_tier(customer, by=operator) == "bronze"
     await shop.earn(customer, 30_000)
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert (balance.tier, balance.tier_is_manual) == ("gold", False)
 
 
@@ -50,9 +50,9 @@ async def test_a_tier_set_by_hand_ends_with_its_last_day(shop: Shop) -> None:
     shop.wait(days=5)
     assert await shop.tiers.update_loyalty_tier(customer, by=operator) == "platinum"
     shop.wait(days=1)
-    assert (await shop.loyalty.get_loyalty_balance(customer)).tier == "bronze"
+    assert (await shop.balance(customer)).tier == "bronze"
     await shop.earn(customer, 10)
-    balance = await shop.loyalty.get_loyalty_balance(customer)
+    balance = await shop.balance(customer)
     assert (balance.tier, balance.tier_is_manual, balance.tier_until) == ("bronze", False, None)
     assert [change.reason for change in await shop.accounts.get_tier_changes(customer)] == ["a guest", None]
 
@@ -64,7 +64,7 @@ async def test_many_tiers_are_set_at_once_with_an_outcome_for_each(shop: Shop) -
     assert [outcome.status for outcome in outcomes] == ["changed", "not_found", "changed", "not_found"]
     again = await shop.tiers.bulk_update_tier(update, by=operator)
     assert [outcome.status for outcome in again] == ["unchanged", "not_found", "unchanged", "not_found"]
-    assert (await shop.loyalty.get_loyalty_balance(first)).tier == "gold"
+    assert (await shop.balance(first)).tier == "gold"
 
 
 async def test_all_tiers_or_none(shop: Shop) -> None:
@@ -72,7 +72,7 @@ async def test_all_tiers_or_none(shop: Shop) -> None:
     update = BulkLoyaltyTierUpdate(customer_ids=[customer, uuid4()], tier="gold", reason="x", atomic=True)
     with pytest.raises(BulkRejected):
         await shop.tiers.bulk_update_tier(update, by=operator)
-    assert (await shop.loyalty.get_loyalty_balance(customer)).tier == "bronze"
+    assert (await shop.balance(customer)).tier == "bronze"
 
 
 async def test_the_tier_of_nobody_is_not_found(shop: Shop) -> None:
@@ -90,5 +90,5 @@ async def test_a_review_sets_the_tiers_that_no_longer_fit(shop: Shop) -> None:
     assert await shop.tiers.review_tiers(by=operator) == 0
     shop.wait(days=2)
     assert await shop.tiers.review_tiers(by=operator) == 1
-    tiers = [(await shop.loyalty.get_loyalty_balance(customer)).tier for customer in (returned, guest, owner)]
+    tiers = [(await shop.balance(customer)).tier for customer in (returned, guest, owner)]
     assert tiers == ["bronze", "bronze", "gold"]

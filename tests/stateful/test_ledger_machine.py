@@ -207,7 +207,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     async def compare(self) -> None:
         for id_, customer in zip(self.ids, self.model.customers.values(), strict=True):
-            balance = await self.shop.loyalty.get_loyalty_balance(id_)
+            balance = await self.shop.balance(id_)
             spendable = self.model.spendable(customer)
             assert balance.spendable == spendable
             assert balance.points_owed == customer.owed

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from regulars import __version__
-from regulars.cli import migrate
+from regulars.cli import demo, imports, migrate, score, serve, users
 from regulars.kit.errors import OperatorError
 
 app = typer.Typer(
@@ -16,7 +16,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("demo")(demo.demo)
 app.command("migrate")(migrate.migrate_database)
+app.command("serve")(serve.serve)
+app.command("score")(score.score_customers)
+app.add_typer(imports.app, name="import")
+app.add_typer(users.users, name="users")
+app.add_typer(users.clients, name="clients")
 
 
 def _print_version(wanted: bool) -> None:

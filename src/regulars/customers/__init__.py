@@ -1,1 +1,1 @@
-"""The customer master: who the shop knows."""
+"""Customers: who they are, what identifies them, and how they are found."""

@@ -12,13 +12,21 @@ from contextlib import asynccontextmanager
 from typing import Any, LiteralString, Protocol, Self, TypeAlias, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor, OperationalError
-from psycopg.conninfo import make_conninfo
-from psycopg.errors import ConnectionTimeout
+from psycopg import connect as connect_now
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import (
+    ConnectionTimeout,
+    DeadlockDetected,
+    LockNotAvailable,
+    ObjectInUse,
+    QueryCanceled,
+    SerializationFailure,
+)
 from psycopg.rows import class_row, scalar_row, tuple_row
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL, Composed, Identifier
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from regulars.kit.errors import OperatorError, Unavailable
+from regulars.kit.errors import OperatorError, Refusal, Unavailable
 
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 Query: TypeAlias = LiteralString | SQL | Composed
@@ -32,6 +40,23 @@ class Overloaded(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     """The database cannot be reached."""
+
+
+class Timeout(Unavailable):
+    """The answer took too long; nothing was changed."""
+
+    status = 504
+
+
+def refusal_for(error: BaseException) -> Refusal | None:
+    """The refusal that stands for a fault of the database which is nobody's mistake; None for any other exception."""
+    if isinstance(error, QueryCanceled):
+        return Timeout(retry_after=1)
+    if isinstance(error, LockNotAvailable | DeadlockDetected | SerializationFailure):
+        return Overloaded(retry_after=1)
+    if isinstance(error, OperationalError):
+        return DatabaseUnavailable(retry_after=1)
+    return None
 
 
 class Transactions(Protocol):
@@ -137,6 +162,42 @@ async def connect(url: str) -> AsyncIterator[Connection]:
         ) from error
     async with connection:
         yield connection
+
+
+def recreate_database(url: str) -> None:
+    """Drop a database with everything in it, and make it anew, empty.
+
+    Raises:
+        OperatorError: somebody uses it.
+    """
+    name = Identifier(str(conninfo_to_dict(url)["dbname"]))
+    with connect_now(make_conninfo(url, dbname="postgres"), autocommit=True) as connection:
+        try:
+            connection.execute(SQL("DROP DATABASE IF EXISTS {}").format(name))
+        except ObjectInUse as error:
+            raise OperatorError(
+                "The database is in use, perhaps by a demo in another terminal.", "Stop that, then try again."
+            ) from error
+        connection.execute(SQL("CREATE DATABASE {}").format(name))
+
+
+async def schema_revision(connection: Connection) -> str | None:
+    """The revision of the schema; None before the first migration."""
+    cursor = await connection.execute("SELECT to_regclass('public.alembic_version') IS NOT NULL")
+    if await cursor.fetchone() != (True,):
+        return None
+    cursor = await connection.execute("SELECT version_num FROM alembic_version")
+    row = await cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+async def is_durable(connection: Connection) -> bool:
+    """Whether the server flushes a commit to disk before it reports it."""
+    cursor = await connection.execute(
+        "SELECT bool_and(setting <> 'off') FROM pg_settings"
+        " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
+    )
+    return await cursor.fetchone() == (True,)
 
 
 class Repository:

@@ -20,6 +20,8 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
 
     status: ClassVar[int] = 400
     headers: ClassVar[dict[str, str]] = {}
+    example: ClassVar[dict[str, object]] = {}
+    """Facts as the documentation shows them."""
 
     def __init__(self, detail: str | None = None, *, retry_after: int | None = None, **facts: object) -> None:
         super().__init__(detail or self.title())

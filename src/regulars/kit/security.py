@@ -1,10 +1,18 @@
 """Who is asking: the caller as every floor sees it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
+from regulars.kit.errors import Forbidden
+
 Role = Literal["customer", "service", "staff", "analyst", "admin"]
+
+
+class InsufficientScope(Forbidden):
+    """Your role does not allow this."""
+
+    example: ClassVar[dict[str, object]] = {"scope": "customers:read"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,15 @@ class Principal:
     def may(self, scope: str) -> bool:
         """Whether the caller holds this scope."""
         return self.kind == "operator" or scope in self.scopes
+
+    def require(self, scope: str) -> None:
+        """Refuse a caller without this scope.
+
+        Raises:
+            InsufficientScope: the caller does not hold it.
+        """
+        if not self.may(scope):
+            raise InsufficientScope(scope=scope)
 
     def sees_identifiers(self) -> bool:
         """Whether names and contacts are shown in clear; all others get masked answers."""

@@ -1,5 +1,6 @@
 """Settings of an installation, read from the environment (`REGULARS_...`) or a `.env` file in the working directory."""
 
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,6 +29,8 @@ class Settings(BaseSettings):
     currency: str = Field(default="EUR", description="ISO 4217 code of the one currency of this installation.")
     brand_name: str = Field(default="regulars", description="Name of the shop, as its customers know it.")
 
+    minimum_age: int = Field(default=18, ge=0, le=120, description="Youngest age of a customer whose date of birth is known, in years.")
+
     jwt_secret: SecretStr | None = Field(default=None, description="Signs access tokens; 32 bytes or more. The embedded database makes its own.")
     jwt_secret_previous: SecretStr | None = Field(default=None, description="Still accepted while tokens signed by it live on.")
     jwt_issuer: str = Field(default="regulars", description="Claim `iss` of access tokens.")
@@ -42,7 +45,10 @@ class Settings(BaseSettings):
 
     adjust_limit_staff: int = Field(default=1000, ge=0, description="Most points that staff may add or subtract in one adjustment.")
 
+    rfm_edges: Literal["quintiles", "fixed"] = Field(default="quintiles", description="Whether scores compare customers, or go by fixed thresholds.")
     rfm_fixed_thresholds: list[int] = Field(default=[1, 2, 3, 5], description="Frequency edges used below 5 ranked customers.")
+    rfm_fixed_recency_days: list[int] = Field(default=[365, 180, 90, 30], description="Recency edges used below 5 ranked customers, falling.")
+    rfm_fixed_monetary: list[Decimal] = Field(default=[Decimal(50), Decimal(100), Decimal(250), Decimal(500)], description="Monetary edges used then.")
     rfm_stale_days: int = Field(default=7, ge=1, description="A score older than this is stale.")
     clv_floor_days: int = Field(default=90, ge=1, description="Least age of a customer in the lifetime value formula, in days.")
     clv_lifespan_days: int = Field(default=365, ge=1, description="Lifespan that a segment's multiplier scales, in days.")

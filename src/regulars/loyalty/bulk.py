@@ -128,7 +128,7 @@ def _refusal(
     credited: Mapping[tuple[UUID, str], tuple[UUID, UUID]],
     seen: set[UUID],
 ) -> Refusal | None:
-    if account is None or account.customer_state in {"deleted", "erased"}:
+    if account is None or account.is_gone:
         return NotFound()
     if not account.is_active:
         return CustomerInactive()

@@ -21,7 +21,7 @@ from regulars.loyalty.models import (
     Programme,
     TierChange,
 )
-from regulars.loyalty.plans import write_off
+from regulars.loyalty.plans import require_present, write_off
 from regulars.loyalty.repository import LoyaltyTransactionRepository
 from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
 from regulars.loyalty.repository_programmes import ProgrammeRepository
@@ -52,16 +52,18 @@ class PointsLedger:
         self.accounts = LoyaltyAccountRepository(connection)
         self.programmes = ProgrammeRepository(connection)
 
-    async def lock(self, customer_id: UUID, *, active: bool = True) -> LoyaltyAccount:
+    async def lock(self, customer_id: UUID, *, by: Principal, active: bool = True) -> LoyaltyAccount:
         """Lock a customer's account, opening it on first use.
 
         Raises:
             NotFound: there is no such customer, or none any more.
+            CustomerErased: the person was erased, for callers who may see identifiers.
             CustomerInactive: the customer is deactivated and `active` is asked for.
         """
         accounts = await self.lock_many([customer_id])
-        if not accounts or accounts[0].customer_state in {"deleted", "erased"}:
+        if not accounts:
             raise NotFound
+        require_present(accounts[0], by)
         if active and not accounts[0].is_active:
             raise CustomerInactive
         return accounts[0]

@@ -87,15 +87,12 @@ class LoyaltyAccount:
     tier: LoyaltyTier
     tier_is_manual: bool
     tier_until: datetime | None
-    customer_state: Literal["active", "inactive", "deleted", "erased"]
+    is_active: bool
+    is_gone: bool
+    erased_at: datetime | None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tier", LoyaltyTier(self.tier))
-
-    @property
-    def is_active(self) -> bool:
-        """Whether points may be earned, redeemed and adjusted."""
-        return self.customer_state == "active"
 
     def has_manual_tier(self, now: datetime) -> bool:
         """Whether a tier set by hand is in force."""

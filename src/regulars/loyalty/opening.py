@@ -91,7 +91,7 @@ class OpeningService:
         entries: list[Entry] = []
         for number, parts in lines.items():
             account = accounts.get(ids[number]) if number in ids else None
-            if account is None or account.customer_state in {"deleted", "erased"}:
+            if account is None or account.is_gone:
                 outcomes.append(OpeningOutcome(number, "not_found"))
             elif account.customer_id in done:
                 outcomes.append(OpeningOutcome(number, "unchanged"))

@@ -78,7 +78,7 @@ class ClawBackService:
         Raises:
             NotFound: there is no such customer.
         """
-        account = await self._ledger.lock(refund.customer_id, active=False)
+        account = await self._ledger.lock(refund.customer_id, by=by, active=False)
         booked = await self._claw_backs.get_claw_backs(refund.customer_id, refund.refund_id)
         if booked:
             return booked
@@ -96,7 +96,7 @@ class ClawBackService:
 
     async def _claw_back(self, award: Award, refund: Refunded, due: int, *, by: Principal) -> ClawBack:
         now = self._clock.now()
-        account = await self._ledger.lock(award.customer_id, active=False)
+        account = await self._ledger.lock(award.customer_id, by=by, active=False)
         lots = await self._ledger.transactions.get_open_lots(award.customer_id, now=now)
         programme = await self._ledger.programmes.get(award.programme_version)
         charge = _charge(award, due, account, lots, programme)

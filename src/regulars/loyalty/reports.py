@@ -11,8 +11,10 @@ from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
+from regulars.kit.security import Principal
 from regulars.loyalty.balance import balance_of
 from regulars.loyalty.models import LoyaltyBalance, LoyaltyTransaction, LoyaltyTransactionType
+from regulars.loyalty.plans import require_present
 from regulars.loyalty.repository import LoyaltyTransactionRepository
 from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
 from regulars.loyalty.repository_programmes import ProgrammeRepository
@@ -110,15 +112,16 @@ class LoyaltyReportService:
             after=self._clock.now(), until=until, after_customer=after_customer, limit=limit
         )
 
-    async def explain(self, customer_id: UUID) -> LedgerExplanation:
+    async def explain(self, customer_id: UUID, *, by: Principal) -> LedgerExplanation:
         """Tell how a customer's balance came to be, oldest transaction first.
 
         Raises:
             NotFound: there is no such customer.
         """
         found = await self._accounts.get_account(customer_id)
-        if found is None or found[0].customer_state in {"deleted", "erased"}:
+        if found is None:
             raise NotFound
+        require_present(found[0], by)
         account, deadlines = found
         thresholds = (await self._programmes.current()).thresholds
         balance = balance_of(account, deadlines, thresholds=thresholds, clock=self._clock)

@@ -39,8 +39,7 @@ class LoyaltyAccountRepository(Repository):
         query = SQL(
             """
             SELECT a.customer_id, a.balance, a.lifetime_points, a.last_seq, a.tier, a.tier_is_manual, a.tier_until,
-                CASE WHEN c.erased_at IS NOT NULL THEN 'erased' WHEN c.deleted_at IS NOT NULL THEN 'deleted'
-                    WHEN c.is_active THEN 'active' ELSE 'inactive' END AS customer_state
+                c.is_active, c.erased_at IS NOT NULL OR c.deleted_at IS NOT NULL AS is_gone, c.erased_at
             FROM loyalty_accounts AS a JOIN customers AS c ON c.id = a.customer_id
             WHERE a.customer_id = ANY ((SELECT %s::uuid[])::uuid[]) ORDER BY a.customer_id FOR NO KEY UPDATE OF a {}
             """
@@ -141,8 +140,7 @@ class LoyaltyAccountRepository(Repository):
             """
             SELECT c.id, coalesce(a.balance, 0), coalesce(a.lifetime_points, 0), coalesce(a.last_seq, 0),
                 coalesce(a.tier, 'bronze'), coalesce(a.tier_is_manual, false), a.tier_until,
-                CASE WHEN c.erased_at IS NOT NULL THEN 'erased' WHEN c.deleted_at IS NOT NULL THEN 'deleted'
-                    WHEN c.is_active THEN 'active' ELSE 'inactive' END,
+                c.is_active, c.erased_at IS NOT NULL OR c.deleted_at IS NOT NULL, c.erased_at,
                 l.expires_at, coalesce(sum(l.remaining), 0)::bigint
             FROM customers AS c
             LEFT JOIN loyalty_accounts AS a ON a.customer_id = c.id
@@ -153,7 +151,7 @@ class LoyaltyAccountRepository(Repository):
         )
         if not rows:
             return None
-        return LoyaltyAccount(*rows[0][:8]), [Deadline(*row[8:]) for row in rows if row[9]]
+        return LoyaltyAccount(*rows[0][:10]), [Deadline(*row[10:]) for row in rows if row[11]]
 
 
 def _arrays(changes: Sequence[AccountChange]) -> dict[str, list[Any]]:

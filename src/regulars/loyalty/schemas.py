@@ -1,42 +1,56 @@
 """What callers send to the points ledger and what they get back."""
 
-from datetime import date, datetime
+import json
 from decimal import Decimal
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue, field_validator
+from pydantic_core import PydanticCustomError
 
 from regulars.formulas.tiers import LoyaltyTier
+from regulars.kit.schemas import Day, Id, Instant, OneOf, Points, RequestSchema, ResponseSchema, Text
 from regulars.loyalty.models import LoyaltyTransactionType
 
-Points = Annotated[
-    int, Field(strict=True, ge=1, le=10_000_000, description="A whole number of points, always positive.")
-]
-ExpiryDays = Annotated[int, Field(strict=True, ge=1, le=3650)]
-Description = Annotated[str, Field(min_length=1, max_length=500)]
-ReasonCode = Annotated[
+ExpiryDays: TypeAlias = Annotated[int, Field(ge=1, le=3650)]
+ReasonCode: TypeAlias = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="A code, such as `goodwill`; no names.")
 ]
+metadata_bytes = 4096
 
 
-class LoyaltyTransactionBase(BaseModel):
+class AdjustmentType(StrEnum):
+    """Which way an adjustment goes."""
+
+    ADJUSTED_ADD = "ADJUSTED_ADD"
+    ADJUSTED_SUB = "ADJUSTED_SUB"
+
+
+class LoyaltyTransactionBase(RequestSchema):
     """What all ways to move points have in common."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    description: Description | None = Field(default=None, description="Free text; kept apart, erased with the person.")
+    description: Annotated[str, Text(500, lines=True)] | None = Field(
+        default=None, description="Free text; kept apart, erased with the person."
+    )
     metadata: dict[str, JsonValue] | None = Field(
         default=None, description="Up to 4 KiB as JSON; erased with the person."
     )
+
+    @field_validator("metadata")
+    @classmethod
+    def _not_too_long(cls, metadata: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        if len(json.dumps(metadata).encode()) > metadata_bytes:
+            raise PydanticCustomError("length", "must be at most 4 KiB as JSON")
+        return metadata
 
 
 class LoyaltyPointsEarn(LoyaltyTransactionBase):
     """An award of points."""
 
-    customer_id: UUID
+    customer_id: Id
     points: Points
-    order_id: UUID | None = Field(default=None, description="The order that earns; it can earn only once.")
+    order_id: Id | None = Field(default=None, description="The order that earns; it can earn only once.")
     expiry_days: ExpiryDays | None = Field(
         default=None, description="Store days until the points expire; null is never; absent is the programme's."
     )
@@ -45,17 +59,17 @@ class LoyaltyPointsEarn(LoyaltyTransactionBase):
 class LoyaltyPointsRedeem(LoyaltyTransactionBase):
     """A redemption of points."""
 
-    customer_id: UUID
+    customer_id: Id
     points: Points
-    order_id: UUID | None = Field(default=None, description="The order that was paid with them.")
+    order_id: Id | None = Field(default=None, description="The order that was paid with them.")
 
 
 class LoyaltyPointsAdjust(LoyaltyTransactionBase):
     """An adjustment by hand."""
 
-    customer_id: UUID
+    customer_id: Id
     points: Points
-    adjustment_type: Literal[LoyaltyTransactionType.ADJUSTED_ADD, LoyaltyTransactionType.ADJUSTED_SUB]
+    adjustment_type: OneOf[AdjustmentType]
     reason: ReasonCode
     expiry_days: ExpiryDays | None = Field(
         default=None, description="For added points: as in an award. Not for subtracted ones."
@@ -69,33 +83,27 @@ class LoyaltyRedemptionRestore(LoyaltyTransactionBase):
     reason: ReasonCode = "redemption_cancelled"
 
 
-class LoyaltyTierUpdate(BaseModel):
+class LoyaltyTierUpdate(RequestSchema):
     """A tier set by hand."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    customer_id: UUID
-    tier: LoyaltyTier
-    reason: Description
-    until: date | None = Field(default=None, description="Last store day of the tier; absent is until it is changed.")
+    customer_id: Id
+    tier: OneOf[LoyaltyTier]
+    reason: Annotated[str, Text(500)]
+    until: Day | None = Field(default=None, description="Last store day of the tier; absent is until it is changed.")
 
 
-class BulkLoyaltyTierUpdate(BaseModel):
+class BulkLoyaltyTierUpdate(RequestSchema):
     """One tier for many customers."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    customer_ids: list[UUID] = Field(min_length=1, max_length=1000)
-    tier: LoyaltyTier
-    reason: Description
-    until: date | None = None
+    customer_ids: list[Id] = Field(min_length=1, max_length=1000)
+    tier: OneOf[LoyaltyTier]
+    reason: Annotated[str, Text(500)]
+    until: Day | None = None
     atomic: bool = Field(default=False, description="Change all or none.")
 
 
-class LoyaltyTransactionResponse(BaseModel):
+class LoyaltyTransactionResponse(ResponseSchema):
     """One row of the ledger."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     customer_id: UUID
@@ -110,24 +118,20 @@ class LoyaltyTransactionResponse(BaseModel):
     order_id: UUID | None
     refund_id: UUID | None
     reverses_transaction_id: UUID | None
-    expires_at: datetime | None
+    expires_at: Instant | None
     created_by: UUID | None
-    created_at: datetime
+    created_at: Instant
 
 
-class PointsDeadline(BaseModel):
+class PointsDeadline(ResponseSchema):
     """Points that expire together."""
 
-    model_config = ConfigDict(from_attributes=True)
-
-    expires_at: datetime | None = Field(description="The first instant at which they are gone; null is never.")
+    expires_at: Instant | None = Field(description="The first instant at which they are gone; null is never.")
     points: int
 
 
-class LoyaltyBalanceResponse(BaseModel):
+class LoyaltyBalanceResponse(ResponseSchema):
     """What a customer has now, and what expires when."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     customer_id: UUID
     balance: int = Field(description="Spendable points less points owed.")
@@ -136,7 +140,7 @@ class LoyaltyBalanceResponse(BaseModel):
     lifetime_points: int
     tier: LoyaltyTier
     tier_is_manual: bool
-    tier_until: datetime | None
+    tier_until: Instant | None
     next_tier: LoyaltyTier | None
     points_to_next_tier: int | None
     expiring_30_days: int
@@ -146,7 +150,7 @@ class LoyaltyBalanceResponse(BaseModel):
     deadlines: list[PointsDeadline] = Field(description="Adds up to spendable.")
 
 
-class LoyaltyExpiringResponse(BaseModel):
+class LoyaltyExpiringResponse(ResponseSchema):
     """Points about to expire, earliest first."""
 
     customer_id: UUID
@@ -155,28 +159,22 @@ class LoyaltyExpiringResponse(BaseModel):
     deadlines: list[PointsDeadline]
 
 
-class LoyaltyExpireRequest(BaseModel):
+class LoyaltyExpireRequest(RequestSchema):
     """Which points to write off."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    as_of: datetime | None = Field(default=None, description="Those due at this instant; absent is now, never later.")
+    as_of: Instant | None = Field(default=None, description="Those due at this instant; absent is now, never later.")
 
 
-class LoyaltyExpireResult(BaseModel):
+class LoyaltyExpireResult(ResponseSchema):
     """What a run wrote off."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     customers: int
     lots: int
     points: int
 
 
-class LoyaltyAuditResponse(BaseModel):
+class LoyaltyAuditResponse(ResponseSchema):
     """Every rule of the ledger and how often it is broken; all counts must be 0."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     scope: Literal["all", "touched"]
     violations: int
@@ -185,10 +183,8 @@ class LoyaltyAuditResponse(BaseModel):
     digest: str = Field(description="SHA-256 over the heads of all chains, in hexadecimal.")
 
 
-class LoyaltyProgrammeUpdate(BaseModel):
+class LoyaltyProgrammeUpdate(RequestSchema):
     """Settings of the programme to change; an absent one stays, null for `expiry_days` is never."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     based_on: int = Field(ge=1, description="The version that the change was made from.")
     points_per_unit: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)] = Decimal(1)

@@ -22,8 +22,9 @@ from regulars.loyalty.models import (
     LoyaltyTransactionCreate,
     LoyaltyTransactionType,
 )
-from regulars.loyalty.plans import gain, give_back, require_points
+from regulars.loyalty.plans import gain, give_back, require_points, require_present
 from regulars.loyalty.schemas import (
+    AdjustmentType,
     LoyaltyPointsAdjust,
     LoyaltyPointsEarn,
     LoyaltyPointsRedeem,
@@ -101,7 +102,7 @@ class LoyaltyService:
 
     async def give_welcome_bonus(self, customer_id: UUID, *, by: Principal) -> LoyaltyTransaction | None:
         """Give the programme's welcome bonus, once per customer; None when there is none to give."""
-        await self._ledger.lock(customer_id)
+        await self._ledger.lock(customer_id, by=by)
         points = (await self._ledger.programmes.current()).welcome_bonus_points
         if points == 0 or await self._ledger.transactions.has_welcome_bonus(customer_id):
             return None
@@ -115,7 +116,7 @@ class LoyaltyService:
             CustomerInactive: the customer is deactivated.
             InsufficientPoints: says how many can be spent and how many are owed.
         """
-        account = await self._ledger.lock(redemption.customer_id)
+        account = await self._ledger.lock(redemption.customer_id, by=by)
         create = LoyaltyTransactionCreate(
             customer_id=account.customer_id,
             transaction_type=LoyaltyTransactionType.REDEEMED,
@@ -137,8 +138,8 @@ class LoyaltyService:
             InsufficientPoints: fewer points can be spent than are to be subtracted.
         """
         self._require_may_adjust(adjustment, by)
-        account = await self._ledger.lock(adjustment.customer_id)
-        is_gain = adjustment.adjustment_type is LoyaltyTransactionType.ADJUSTED_ADD
+        account = await self._ledger.lock(adjustment.customer_id, by=by)
+        is_gain = adjustment.adjustment_type is AdjustmentType.ADJUSTED_ADD
         create = LoyaltyTransactionCreate(
             customer_id=account.customer_id,
             transaction_type=LoyaltyTransactionType(adjustment.adjustment_type),
@@ -166,7 +167,7 @@ class LoyaltyService:
             NotRestorable: it is no redemption, or less is left of it than asked for; says how many.
         """
         redemption = await self._ledger.transactions.get_transaction(transaction_id)
-        account = await self._ledger.lock(redemption.customer_id, active=False)
+        account = await self._ledger.lock(redemption.customer_id, by=by, active=False)
         if redemption.transaction_type is not LoyaltyTransactionType.REDEEMED:
             raise NotRestorable(restorable=0)
         already = await self._ledger.transactions.get_restored_points(redemption)
@@ -190,23 +191,23 @@ class LoyaltyService:
         planned = give_back(account, create, uses, already=already, grace_ends_at=grace_ends_at)
         return await self._ledger.write(Entry(account, planned, None, restore.description, restore.metadata))
 
-    async def get_loyalty_balance(self, customer_id: UUID) -> LoyaltyBalance:
+    async def get_loyalty_balance(self, customer_id: UUID, *, by: Principal) -> LoyaltyBalance:
         """What a customer has by the clock, and what expires when.
 
         Raises:
             NotFound: there is no such customer.
         """
-        account, deadlines = await self._read(customer_id)
+        account, deadlines = await self._read(customer_id, by)
         thresholds = (await self._ledger.programmes.current()).thresholds
         return balance_of(account, deadlines, thresholds=thresholds, clock=self._clock)
 
-    async def get_points_expiring_soon(self, customer_id: UUID, *, days: int) -> list[Deadline]:
+    async def get_points_expiring_soon(self, customer_id: UUID, *, days: int, by: Principal) -> list[Deadline]:
         """Points whose last usable store day is today or one of the `days` that follow, earliest first.
 
         Raises:
             NotFound: there is no such customer.
         """
-        await self._read(customer_id)
+        await self._read(customer_id, by)
         until = self._clock.end_of(self._clock.today() + timedelta(days=days))
         return await self._ledger.transactions.get_points_expiring_soon(customer_id, now=self._clock.now(), until=until)
 
@@ -214,6 +215,7 @@ class LoyaltyService:
         self,
         customer_id: UUID,
         *,
+        by: Principal,
         transaction_type: LoyaltyTransactionType | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -225,7 +227,7 @@ class LoyaltyService:
         Raises:
             NotFound: there is no such customer.
         """
-        await self._read(customer_id)
+        await self._read(customer_id, by)
         return await self._ledger.transactions.get_customer_transactions(
             customer_id,
             transaction_type=transaction_type,
@@ -247,7 +249,7 @@ class LoyaltyService:
         description: str | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> LoyaltyTransaction:
-        account = await self._ledger.lock(customer_id)
+        account = await self._ledger.lock(customer_id, by=by)
         if order_id is not None:
             await self._require_uncredited(customer_id, order_id, rule)
         programme = await self._ledger.programmes.current()
@@ -291,10 +293,11 @@ class LoyaltyService:
         planned = create.taking(taken)
         return await self._ledger.write(Entry(account, planned, None, description, metadata))
 
-    async def _read(self, customer_id: UUID) -> tuple[LoyaltyAccount, list[Deadline]]:
+    async def _read(self, customer_id: UUID, by: Principal) -> tuple[LoyaltyAccount, list[Deadline]]:
         found = await self._ledger.accounts.get_account(customer_id)
-        if found is None or found[0].customer_state in {"deleted", "erased"}:
+        if found is None:
             raise NotFound
+        require_present(found[0], by)
         return found
 
     def _require_may_adjust(self, adjustment: LoyaltyPointsAdjust, by: Principal) -> None:

@@ -54,7 +54,7 @@ class LoyaltyTierService:
         Raises:
             NotFound: there is no such customer.
         """
-        account = await self._ledger.lock(customer_id, active=False)
+        account = await self._ledger.lock(customer_id, by=by, active=False)
         thresholds = (await self._ledger.programmes.current()).thresholds
         if tier is not None:
             change = self._manual(account, tier, until)
@@ -73,9 +73,7 @@ class LoyaltyTierService:
             BulkRejected: all or none was asked for and some customers do not exist; nothing was changed.
         """
         found = {account.customer_id: account for account in await self._ledger.lock_many(update.customer_ids)}
-        accounts = {
-            id_: account for id_, account in found.items() if account.customer_state not in {"deleted", "erased"}
-        }
+        accounts = {id_: account for id_, account in found.items() if not account.is_gone}
         missing = [id_ for id_ in update.customer_ids if id_ not in accounts]
         if update.atomic and missing:
             raise BulkRejected(items=[{"customer_id": id_, "status": "not_found"} for id_ in missing])

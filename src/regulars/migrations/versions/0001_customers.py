@@ -50,12 +50,22 @@ def upgrade() -> None:
             updated_at timestamptz NOT NULL,
             deleted_at timestamptz,
             erased_at timestamptz,
+            search_text text NOT NULL GENERATED ALWAYS AS (lower(
+                ' ' || coalesce(first_name || ' ', '') || coalesce(last_name || ' ', '') || coalesce(email || ' ', '')
+                || coalesce(phone || ' ', '') || customer_number
+            )) STORED,
             CHECK (NOT is_email_verified OR email IS NOT NULL),
             CHECK (NOT is_phone_verified OR phone IS NOT NULL)
         )
     """)
     op.execute("CREATE INDEX customers_created ON customers (created_at DESC, id DESC)")
+    op.execute("CREATE INDEX customers_updated ON customers (updated_at, id)")
+    op.execute("CREATE INDEX customers_number ON customers (customer_number, id)")
+    op.execute('CREATE INDEX customers_first_name ON customers (lower(first_name) COLLATE "C")')
+    op.execute('CREATE INDEX customers_last_name ON customers (lower(last_name) COLLATE "C", id)')
     op.execute("CREATE INDEX customers_city ON customers (lower(city))")
+    op.execute("CREATE INDEX customers_tags ON customers USING gin (tags)")
+    op.execute("CREATE INDEX customers_search ON customers USING gin (search_text gin_trgm_ops)")
     op.execute("CREATE INDEX customers_user ON customers (user_id) WHERE user_id IS NOT NULL")
     op.execute("""
         CREATE TABLE customer_identifiers (

@@ -103,7 +103,12 @@ def upgrade() -> None:
             changed_at timestamptz NOT NULL
         )
     """)
-    op.execute("CREATE INDEX customer_metrics_last_order ON customer_metrics (last_order_at)")
+    # Lists of customers sort by these: each is one more entry for every purchase, and spares reading all customers.
+    op.execute("CREATE INDEX customer_metrics_last_order ON customer_metrics (last_order_at, customer_id)")
+    op.execute("CREATE INDEX customer_metrics_first_order ON customer_metrics (first_order_at, customer_id)")
+    op.execute("CREATE INDEX customer_metrics_orders ON customer_metrics (total_orders, customer_id)")
+    op.execute("CREATE INDEX customer_metrics_spent ON customer_metrics (net_spent, customer_id)")
+    op.execute("CREATE INDEX customer_metrics_average ON customer_metrics ((net_spent / nullif(total_orders, 0)), customer_id)")
 
 
 def downgrade() -> None:

@@ -1,0 +1,246 @@
+"""Scoring beside bare SQL: `python -m benchmarks.scoring --customers 1000000 --orders 8 --rounds 3`.
+
+Ours is the command `regulars score all` on a generated shop: facts, edges, scores and lifetime values, the rows and the
+history of segments, the record of the run, the table of segments. Beside it stands what the same scores need at the
+least: plain SQL that aggregates, scores and writes customer_scores, on the same server and the same orders. Both begin
+with no scores, so that both write every row; rounds are interleaved A B B A after one that is discarded. `next_day` is
+our run on the following day, over the rows of the first: what a shop waits for every night.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any, LiteralString
+
+import psycopg
+
+from benchmarks.imports import own_database
+from regulars.formulas.clv import CLVRules
+from regulars.formulas.rfm import segment_table
+from regulars.kit.postgres import EmbeddedPostgres
+
+goal_seconds = 30
+_stages = ("facts", "edges", "scores", "write", "total", "command")
+today = date(2025, 6, 15)
+
+# Even draws from 0 to 1 that depend on nothing but two numbers and the seed.
+_draw: LiteralString = """
+    CREATE FUNCTION pg_temp.draw(number bigint, salt bigint) RETURNS double precision IMMUTABLE LANGUAGE sql AS $$
+        SELECT ((hashint8extended(number, salt) & 4503599627370495) + 0.5) / 4503599627370496.0
+    $$
+"""
+# Three years of orders, 41 % of the buyers with a single one, few with hundreds; 5 % never bought; 1 % is refunded,
+# half of that in full.
+_shop: dict[str, LiteralString] = {
+    "customers": """
+        INSERT INTO customers (id, customer_number, first_name, last_name, created_at, updated_at)
+        SELECT ('01980000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+               'CUST-20220616-' || lpad(n::text, 9, '0'), 'John', 'Doe', %(today)s, %(today)s
+        FROM generate_series(1, %(customers)s::bigint) n
+    """,
+    "orders": """
+        INSERT INTO orders (customer_id, id, source, external_id, status, currency, ordered_at, ordered_on, total,
+            refunded_total, content_hash, created_at, updated_at)
+        SELECT ('01980000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+               ('01990000-0000-7000-8000-' || lpad(to_hex(n * 1000 + k), 12, '0'))::uuid,
+               'till', n || '-' || k, CASE WHEN part = 1 THEN 'refunded' WHEN part > 0 THEN 'partially_refunded'
+               ELSE 'paid' END, 'EUR', day, day, total, round(total * part::numeric, 2), '', day, day
+        FROM generate_series(1, %(customers)s::bigint) n
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN pg_temp.draw(n, %(seed)s) < 0.05 THEN 0
+                   ELSE least(900, 1 + floor(%(orders)s * pow(-ln(pg_temp.draw(n, %(seed)s + 1)), 2) / 2))::integer
+                   END AS orders,
+                   floor(1095 * pg_temp.draw(n, %(seed)s + 2))::integer AS age_days,
+                   20 * exp(1.2 * (pg_temp.draw(n, %(seed)s + 3) - 0.5)) AS basket
+        ) buyer
+        CROSS JOIN LATERAL generate_series(1, orders) k
+        CROSS JOIN LATERAL (
+            SELECT %(today)s::date - floor(age_days * CASE WHEN k = 1 THEN 1
+                   ELSE pg_temp.draw(n * 1000 + k, %(seed)s + 4) END)::integer AS day,
+                   round((basket * (0.5 - ln(pg_temp.draw(n * 1000 + k, %(seed)s + 5))))::numeric, 2) AS total,
+                   pg_temp.draw(n * 1000 + k, %(seed)s + 6) AS fate
+        ) sale
+        CROSS JOIN LATERAL (SELECT CASE WHEN fate < 0.005 THEN 1 WHEN fate < 0.01 THEN 0.5 ELSE 0 END AS part) back
+        ORDER BY n, k
+    """,
+    "refunds": """
+        INSERT INTO refunds (customer_id, order_id, refund_id, amount, refunded_at, refunded_on, created_at)
+        SELECT customer_id, id, 'R1', refunded_total, ordered_at, least(ordered_on + 10, %(today)s::date), ordered_at
+        FROM orders WHERE refunded_total > 0
+    """,
+    "metrics": """
+        INSERT INTO customer_metrics (customer_id, total_orders, net_spent, first_order_at, last_order_at,
+            purchase_days, changed_at)
+        SELECT customer_id, count(*), sum(total - refunded_total), min(ordered_at), max(ordered_at),
+               count(DISTINCT ordered_on), %(today)s
+        FROM orders WHERE refunded_total < total GROUP BY customer_id
+    """,
+}
+
+_bare: dict[str, LiteralString] = {
+    "facts": """
+        CREATE TEMPORARY TABLE facts AS
+        SELECT customer_id, count(*) AS orders, sum(total - refunded_total) AS net,
+               %(today)s::date - max(ordered_on) AS recency, %(today)s::date - min(ordered_on) AS age
+        FROM orders WHERE cancelled_on IS NULL AND refunded_total < total GROUP BY customer_id
+    """,
+    "edges": """
+        CREATE TEMPORARY TABLE edges AS
+        SELECT percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY recency DESC) AS r,
+               percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY orders) AS f,
+               percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY net) AS m
+        FROM facts
+    """,
+    "write": """
+        INSERT INTO customer_scores (customer_id, recency_score, frequency_score, monetary_score, segment, clv,
+            clv_method, rfm_scored_at, clv_scored_at)
+        SELECT customer_id, cell.r, cell.f, cell.m, segment, greatest(net * lifespan / greatest(age, 90), 0),
+               'seed', now(), now()
+        FROM facts CROSS JOIN edges JOIN cells cell
+          ON cell.r = 1 + (recency < edges.r[1])::int + (recency < edges.r[2])::int + (recency < edges.r[3])::int
+                        + (recency < edges.r[4])::int
+         AND cell.f = 1 + (orders > edges.f[1])::int + (orders > edges.f[2])::int + (orders > edges.f[3])::int
+                        + (orders > edges.f[4])::int
+         AND cell.m = 1 + (net > edges.m[1])::int + (net > edges.m[2])::int + (net > edges.m[3])::int
+                        + (net > edges.m[4])::int
+    """,
+}
+
+
+def open_shop(url: str, size: Mapping[str, int]) -> int:
+    """Fill an empty database; answers the number of orders."""
+    options = "-c session_replication_role=replica -c synchronous_commit=off -c jit=off"
+    with psycopg.connect(url, autocommit=True, options=options) as connection:
+        connection.execute(_draw)
+        rows = {
+            name: connection.execute(statement, {**size, "today": today}).rowcount for name, statement in _shop.items()
+        }
+        connection.execute("VACUUM ANALYZE")
+    return rows["orders"]
+
+
+def forget_scores(url: str) -> None:
+    """Leave the shop as if it had never been scored, with nothing left to write back."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("TRUNCATE customer_scores, segment_history, scoring_runs")
+        connection.execute("CHECKPOINT")
+
+
+def score(url: str, as_of: date) -> dict[str, float]:
+    """Seconds of the whole command, and by stage of the run."""
+    began = perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "regulars", "score", "all", "--as-of", as_of.isoformat(), "--json"],
+        env={**os.environ, "REGULARS_DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return {"command": round(perf_counter() - began, 2), **json.loads(done.stdout)["seconds"]}
+
+
+def score_bare(url: str) -> dict[str, float]:
+    """Seconds of plain SQL for the same scores, by stage and in total."""
+    lifespan_of = CLVRules().lifespan_of
+    cells = [
+        (cell.recency, cell.frequency, cell.monetary, name, lifespan_of(name)) for cell, name in segment_table().items()
+    ]
+    with psycopg.connect(url, options="-c work_mem=256MB -c jit=off") as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE cells (r int, f int, m int, segment text, lifespan numeric)")
+        cursor.executemany("INSERT INTO cells VALUES (%s, %s, %s, %s, %s)", cells)
+        began, seconds = perf_counter(), {}
+        for stage, statement in _bare.items():
+            stage_began = perf_counter()
+            cursor.execute(statement, {"today": today} if "today" in statement else None)
+            seconds[stage] = round(perf_counter() - stage_began, 2)
+        connection.commit()
+        return seconds | {"total": round(perf_counter() - began, 2)}
+
+
+def measure(url: str, rounds: int) -> list[dict[str, dict[str, float]]]:
+    """Seconds of each counted round."""
+    found = []
+    for number in range(rounds + 1):
+        seconds = {}
+        for side in ("ours", "bare") if number % 2 == 0 else ("bare", "ours"):
+            forget_scores(url)
+            seconds[side] = score(url, today) if side == "ours" else score_bare(url)
+            if side == "ours":
+                seconds["next_day"] = score(url, today + timedelta(days=1))
+        print(f"round {number}: {seconds}", file=sys.stderr)
+        found.append(seconds)
+    return found[1:] or found
+
+
+def figures_of(rounds: list[dict[str, dict[str, float]]], size: Mapping[str, int], orders: int) -> dict[str, Any]:
+    """Medians over the rounds."""
+    ratios = [seconds["ours"]["total"] / seconds["bare"]["total"] for seconds in rounds]
+    stages = {
+        side: {stage: round(median(seconds[side][stage] for seconds in rounds), 2) for stage in rounds[0][side]}
+        for side in rounds[0]
+    }
+    slower = max(stages["ours"]["total"], stages["next_day"]["total"])
+    return {
+        "benchmark": "scoring",
+        "customers": size["customers"],
+        "orders": orders,
+        "rounds": len(rounds),
+        "seconds": stages,
+        "ratio": round(median(ratios), 2),
+        "ratio_range": [round(min(ratios), 2), round(max(ratios), 2)],
+        "peak_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "load": [round(load, 2) for load in os.getloadavg()],
+        "goal_seconds": goal_seconds,
+        "met": slower <= goal_seconds,
+    }
+
+
+def report(figures: Mapping[str, Any]) -> None:
+    """Print the figures, then the same as one JSON line."""
+    print(f"{figures['customers']:,} customers, {figures['orders']:,} orders, {figures['rounds']} rounds")
+    for side, stages in figures["seconds"].items():
+        shown = [f"{stage} {stages[stage]:>6.2f} s" for stage in _stages if stage in stages]
+        print(f"{side:<9}", *shown)
+    low, high = figures["ratio_range"]
+    print(
+        f"ratio to bare SQL {figures['ratio']} ({low} to {high}), peak {figures['peak_mb']} MB, load {figures['load']}"
+    )
+    print(f"goal: 1 M customers in {goal_seconds} s; this run {'within' if figures['met'] else 'above'}")
+    print(json.dumps(figures))
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scoring", description=__doc__.splitlines()[0])
+    parser.add_argument("--customers", type=int, default=100_000)
+    parser.add_argument("--orders", type=int, default=8, help="mean number of each customer's orders")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--server-url", help="a superuser's address; otherwise an embedded server is started")
+    given = parser.parse_args()
+    size = {"customers": given.customers, "orders": given.orders, "seed": given.seed}
+    with tempfile.TemporaryDirectory(prefix="regulars-bench-") as folder:
+        if given.server_url:
+            run(given.server_url, size, given.rounds)
+        else:
+            with EmbeddedPostgres(Path(folder) / "server") as url:
+                run(url, size, given.rounds)
+
+
+def run(server_url: str, size: Mapping[str, int], rounds: int) -> None:
+    """Make the shop, measure, report."""
+    with own_database(server_url) as url:
+        orders = open_shop(url, size)
+        report(figures_of(measure(url, rounds), size, orders))
+
+
+if __name__ == "__main__":
+    main()

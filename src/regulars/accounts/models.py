@@ -1,0 +1,82 @@
+"""Accounts as rows of the database."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from regulars.kit.security import Role
+
+
+@dataclass(frozen=True)
+class User:
+    """A person who can sign in."""
+
+    id: UUID
+    email: str
+    password_hash: str
+    role: Role
+    customer_id: UUID | None
+    is_enabled: bool
+    auth_epoch: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class ApiClient:
+    """A till, shop or importer. Its secrets are kept as SHA-256; two may live at once."""
+
+    id: UUID
+    name: str
+    secret_hash: bytes
+    previous_secret_hash: bytes | None
+    previous_secret_until: datetime | None
+    scopes: list[str]
+    source: str
+    is_enabled: bool
+    auth_epoch: int
+    expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    def has_secret(self, secret_hash: bytes, now: datetime) -> bool:
+        """Whether this is the hash of a secret that is valid now."""
+        previous = self.previous_secret_until is not None and now < self.previous_secret_until
+        return secret_hash == self.secret_hash or (previous and secret_hash == self.previous_secret_hash)
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether the client may sign in now."""
+        return self.is_enabled and (self.expires_at is None or now < self.expires_at)
+
+
+@dataclass(frozen=True)
+class SessionOwner:
+    """An open or closed session together with what its user or client may do at this moment."""
+
+    session_id: UUID
+    closed_at: datetime | None
+    expires_at: datetime
+    user_id: UUID | None
+    client_id: UUID | None
+    is_enabled: bool
+    client_expires_at: datetime | None
+    auth_epoch: int
+    role: Role
+    customer_id: UUID | None
+    client_scopes: list[str] | None
+    source: str | None
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether the session still counts."""
+        ends = self.expires_at if self.client_expires_at is None else min(self.expires_at, self.client_expires_at)
+        return self.closed_at is None and self.is_enabled and now < ends
+
+
+@dataclass(frozen=True)
+class RefreshToken:
+    """One link in the chain of refresh tokens of a session."""
+
+    token_hash: bytes
+    session_id: UUID
+    expires_at: datetime
+    used_at: datetime | None

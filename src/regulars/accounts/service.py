@@ -1,0 +1,194 @@
+"""Signing in, staying signed in, signing out, and finding out who is calling.
+
+Unlike other services this one opens its own transactions. A failed sign-in must stay counted although the request is
+refused, a stolen refresh token must close its session although it gets no answer, and no connection may be held while
+a password is hashed.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from regulars.accounts.errors import InvalidCredentials, InvalidToken, SessionRevoked, TooManyAttempts
+from regulars.accounts.logins import login_name
+from regulars.accounts.models import SessionOwner
+from regulars.accounts.passwords import PasswordHash, PasswordHashing, unknown_account_hash
+from regulars.accounts.repository import ApiClientRepository, SessionRepository, SignInFailureRepository, UserRepository
+from regulars.accounts.roles import scopes_of
+from regulars.accounts.tokens import Identity, TokenSigner, hash_token, new_refresh_token
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection, Transactions
+from regulars.kit.security import Principal, Role
+from regulars.kit.settings import Settings
+
+most_failures = 20
+failures_count_for = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class IssuedTokens:
+    """What a caller gets who signed in.
+
+    Attributes:
+        access_token: Sent as bearer token with every request.
+        expires_in: Its life in seconds.
+        refresh_token: Exchanged for the next pair; API clients get none.
+        scopes: What the caller may do.
+    """
+
+    access_token: str
+    expires_in: int
+    refresh_token: str | None
+    scopes: frozenset[str]
+
+
+class AccountsService:
+    """Who may sign in, and who is calling."""
+
+    def __init__(self, database: Transactions, settings: Settings, clock: Clock, hashing: PasswordHashing) -> None:
+        self._database = database
+        self._clock = clock
+        self._hashing = hashing
+        self._signer = TokenSigner.from_settings(settings)
+        self._refresh_life = timedelta(days=settings.refresh_token_days)
+
+    async def sign_in(self, email: str, password: str) -> IssuedTokens:
+        """Open a session for a person.
+
+        Raises:
+            InvalidCredentials: whatever the reason; each takes the same work.
+            TooManyAttempts: 20 sign-ins of this account failed within the last hour.
+        """
+        now, login = self._clock.now(), login_name(email)
+        async with self._database.transaction() as connection:
+            failure_id = await self._expect_failure(connection, login, now)
+            user = await UserRepository(connection).get_by_email(login)
+        stored = PasswordHash(user.password_hash) if user else unknown_account_hash
+        matches = await self._hashing.matches(password, stored)
+        if user is None or not matches or not user.is_enabled:
+            raise InvalidCredentials(error="invalid_grant")
+        async with self._database.transaction() as connection:
+            await SignInFailureRepository(connection).remove(failure_id)
+            sessions, expires_at = SessionRepository(connection), now + self._refresh_life
+            session_id = await sessions.open_for_user(user.id, now=now, expires_at=expires_at)
+            refresh_token, token_hash = new_refresh_token()
+            await sessions.add_refresh_token(token_hash, session_id, now=now, expires_at=expires_at)
+        return self._issue(
+            Identity(user.id, session_id, user.auth_epoch), user.role, scopes_of(user.role), refresh_token
+        )
+
+    async def sign_in_client(self, client_id: str, secret: str) -> IssuedTokens:
+        """Open a session for an API client.
+
+        Raises:
+            InvalidCredentials: whatever the reason.
+            TooManyAttempts: 20 sign-ins of this client failed within the last hour.
+        """
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            failure_id = await self._expect_failure(connection, client_id.lower(), now)
+            client = await ApiClientRepository(connection).get_by_id(_client_id(client_id))
+        matches = client is not None and client.has_secret(hash_token(secret), now)
+        if client is None or not matches or not client.is_open(now):
+            raise InvalidCredentials(error="invalid_client")
+        async with self._database.transaction() as connection:
+            await SignInFailureRepository(connection).remove(failure_id)
+            session_id = await SessionRepository(connection).open_for_client(
+                client.id, now=now, expires_at=now + self._signer.life
+            )
+        scopes = scopes_of("service").intersection(client.scopes)
+        return self._issue(Identity(client.id, session_id, client.auth_epoch), "service", scopes, None)
+
+    async def refresh(self, refresh_token: str) -> IssuedTokens:
+        """Exchange a refresh token for new tokens; it works once.
+
+        Raises:
+            InvalidToken: nobody has been given this token, or its time is over.
+            SessionRevoked: the session has ended. It ends also when a token comes back that was used before: then
+                one of the two callers has stolen it.
+        """
+        now, refresh_life = self._clock.now(), self._refresh_life
+        next_token, next_hash = new_refresh_token()
+        async with self._database.transaction() as connection:
+            sessions = SessionRepository(connection)
+            token = await sessions.lock_refresh_token(hash_token(refresh_token))
+            owner = await sessions.get_owner(token.session_id) if token else None
+            is_reused = token is not None and token.used_at is not None
+            is_valid = token is not None and now < token.expires_at
+            if token and is_reused:
+                await sessions.close(token.session_id, now=now)
+            elif token and owner and is_valid and owner.is_open(now):
+                await sessions.spend_refresh_token(token.token_hash, now=now)
+                await sessions.add_refresh_token(next_hash, token.session_id, now=now, expires_at=now + refresh_life)
+                await sessions.prolong(token.session_id, expires_at=now + refresh_life)
+        if token is None or owner is None or (not is_valid and not is_reused):
+            raise InvalidToken
+        if is_reused or not owner.is_open(now):
+            raise SessionRevoked
+        return self._issue(_identity(owner), owner.role, _scopes(owner), next_token)
+
+    async def sign_out(self, caller: Principal, *, everywhere: bool) -> None:
+        """Close the caller's session, or all of the caller's sessions."""
+        async with self._database.transaction() as connection:
+            sessions, now = SessionRepository(connection), self._clock.now()
+            if everywhere and caller.id is not None:
+                await sessions.close_all_of(caller.id, now=now)
+            elif caller.session_id is not None:
+                await sessions.close(caller.session_id, now=now)
+
+    async def principal_of(self, access_token: str) -> Principal:
+        """The caller behind an access token, with the scopes of this moment. One query.
+
+        Raises:
+            InvalidToken: the token does not pass.
+            SessionRevoked: its session was closed, its owner disabled or changed since.
+        """
+        now = self._clock.now()
+        identity = self._signer.read(access_token, now=now)
+        async with self._database.transaction() as connection:
+            owner = await SessionRepository(connection).get_owner(identity.session_id)
+        if owner is None or not owner.is_open(now) or _identity(owner) != identity:
+            raise SessionRevoked
+        return Principal(
+            id=identity.subject,
+            kind="user" if owner.user_id else "client",
+            role=owner.role,
+            scopes=_scopes(owner),
+            session_id=owner.session_id,
+            customer_id=owner.customer_id,
+            source=owner.source,
+        )
+
+    async def _expect_failure(self, connection: Connection, login: str, now: datetime) -> UUID:
+        """Count this sign-in as failed until it has succeeded, so that many at once cannot pass the limit."""
+        failures = SignInFailureRepository(connection)
+        account_hash = self._signer.keyed_hash("sign-in", login)
+        await failures.lock_account(account_hash)
+        count, first = await failures.count_since(account_hash, now - failures_count_for)
+        if count >= most_failures and first is not None:
+            wait = first + failures_count_for - now
+            raise TooManyAttempts(retry_after=max(1, int(wait.total_seconds())))
+        return await failures.add(account_hash, now=now)
+
+    def _issue(self, identity: Identity, role: Role, scopes: frozenset[str], refresh_token: str | None) -> IssuedTokens:
+        token = self._signer.sign(identity, role=role, scopes=scopes, now=self._clock.now())
+        return IssuedTokens(token, int(self._signer.life.total_seconds()), refresh_token, scopes)
+
+
+def _identity(owner: SessionOwner) -> Identity:
+    subject = owner.user_id or owner.client_id
+    assert subject is not None  # noqa: S101 - the table says that one of them is set
+    return Identity(subject, owner.session_id, owner.auth_epoch)
+
+
+def _scopes(owner: SessionOwner) -> frozenset[str]:
+    scopes = scopes_of(owner.role)
+    return scopes if owner.client_scopes is None else scopes.intersection(owner.client_scopes)
+
+
+def _client_id(text: str) -> UUID:
+    """The id as typed, or one that no client has: an unknown client is not told apart from a malformed one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return UUID(int=0)

@@ -1,0 +1,229 @@
+"""Lifetime values: calculated, summed up and explained."""
+
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+from itertools import pairwise
+from uuid import UUID
+
+from regulars.analytics.models import (
+    CustomerScore,
+    PurchaseFacts,
+    ScoringRequest,
+    ScoringRun,
+    ValueConcentration,
+    ValueRange,
+    ValueSummary,
+)
+from regulars.analytics.repository import AnalyticsRepository
+from regulars.analytics.rfm import no_purchases
+from regulars.analytics.runs import ScoringService, clv_rules, name_of, rules_of
+from regulars.analytics.schemas import (
+    CLVAnalysisResponse,
+    CLVCalculationRequest,
+    CLVConcentration,
+    CLVDistribution,
+    CLVInputs,
+    CLVResponse,
+    CLVTopCustomer,
+    run_members,
+)
+from regulars.analytics.scores import ScoreOrigin, ScoreReader
+from regulars.customers.masking import mask_email, mask_name
+from regulars.customers.repository_scores import TopCustomer, WindowShares
+from regulars.formulas.clv import CLVRules, LifetimeValue, customer_lifetime_value, value_ranges, window_share
+from regulars.formulas.rfm import RFMSegment
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
+from regulars.kit.money import format_money
+from regulars.kit.security import Principal
+from regulars.kit.settings import Settings
+
+concentration_percents = (1, 5, 10, 20, 50)
+_stored_digits = Decimal("0.0001")
+
+
+@dataclass(frozen=True)
+class _Calculation:
+    """The value of a customer as it would be written now, and what it is made of; None if the segment is missing."""
+
+    facts: PurchaseFacts
+    segment: RFMSegment | None
+    rules: CLVRules
+    value: LifetimeValue | None
+
+
+class CLVService(ScoringService):
+    """Customer lifetime value, method `seed`."""
+
+    def __init__(self, connection: Connection, settings: Settings, clock: Clock | None = None) -> None:
+        super().__init__(connection, settings, clock)
+        self._reader = ScoreReader(connection)
+        self._analytics = AnalyticsRepository(connection)
+
+    async def calculate_clv(
+        self, request: CLVCalculationRequest, by: Principal, limit: int = 10
+    ) -> CLVAnalysisResponse:
+        """Calculate lifetime values as of the store's today; answers the analysis of all customers."""
+        run = await self.score_customers(
+            ScoringRequest(
+                kind="clv",
+                as_of=self._clock.today(),
+                started_by=name_of(by),
+                recalculate=request.recalculate,
+                customer_ids=request.customer_ids,
+                window_days=request.window_days,
+            )
+        )
+        return await self._analysis(run, limit, by)
+
+    async def get_clv_analysis(self, by: Principal, limit: int = 10) -> CLVAnalysisResponse:
+        """Totals, ranges, concentration and the best customers, with the horizon of the latest full run."""
+        return await self._analysis(await self._runs.get_latest("clv"), limit, by)
+
+    async def get_customer_clv(self, customer_id: UUID, by: Principal) -> CLVResponse:
+        """The lifetime value of a customer with its factors.
+
+        Raises:
+            NotFound: there is no such customer, or none that the caller may know of.
+            CustomerErased: the person was erased, and the caller may know it.
+        """
+        stored = await self._reader.visible_score(customer_id, by)
+        origin = await self._reader.clv_origin(stored, self._clock.today())
+        found = await self._calculate_customer_clv(stored, origin)
+        return CLVResponse.model_validate(
+            {
+                "customer_id": customer_id,
+                "clv": self._money(stored.clv),
+                "clv_in_window": self._money(found.value.window_value if found.value else None),
+                "window_days": origin.run.window_days if origin.run else None,
+                "method": stored.clv_method,
+                "reason": stored.clv_reason,
+                "historic_value": self._money(found.facts.net),
+                "as_of": origin.period.as_of,
+                "run_id": origin.run.id if origin.run else None,
+                "calculated_at": origin.calculated_at,
+                "inputs": self._inputs(found),
+                "is_stale": stored.clv is not None and not _confirms(found.value, stored),
+            }
+        )
+
+    async def _calculate_customer_clv(self, stored: CustomerScore, origin: ScoreOrigin) -> _Calculation:
+        """The value from the purchases known by now, with day, rules and horizon of the run behind the stored one."""
+        facts = await self._analytics.get_clv_inputs(stored.customer_id, origin.period.as_of)
+        facts = facts or no_purchases(stored.customer_id)
+        rules = rules_of(origin.run) if origin.run else clv_rules(self._settings)
+        window_days = origin.run.window_days if origin.run else None
+        segment = RFMSegment(stored.segment) if stored.segment else None
+        if facts.orders and segment in {None, RFMSegment.PROSPECT}:
+            return _Calculation(facts, segment, rules, None)
+        value = customer_lifetime_value(
+            facts.net, facts.orders, facts.age_days or 0, segment or RFMSegment.PROSPECT, rules, window_days
+        )
+        return _Calculation(facts, segment, rules, value)
+
+    @staticmethod
+    def _estimate_lifespan(found: _Calculation) -> Decimal | None:
+        """Days the customer is expected to stay; None without a segment that has orders."""
+        if found.segment is None or found.segment is RFMSegment.PROSPECT:
+            return None
+        return found.rules.lifespan_of(found.segment)
+
+    def _inputs(self, found: _Calculation) -> CLVInputs:
+        value, lifespan_days = found.value, self._estimate_lifespan(found)
+        return CLVInputs(
+            orders=found.facts.orders,
+            net=format_money(found.facts.net, self._settings.currency),
+            days_since_first_order=found.facts.age_days,
+            age_days=value.age_days if value else None,
+            average_order_value=self._money(value.average_order_value if value else None),
+            orders_per_day=float(value.orders_per_day) if value and value.orders_per_day is not None else None,
+            segment=found.segment,
+            lifespan_days=None if lifespan_days is None else float(lifespan_days),
+            multiplier=None if lifespan_days is None else float(lifespan_days / found.rules.lifespan_days),
+        )
+
+    async def _analysis(self, run: ScoringRun | None, limit: int, by: Principal) -> CLVAnalysisResponse:
+        """What all values come to, in the window of a run."""
+        shares = _window_shares(run)
+        summary = await self._analytics.get_clv_summary(shares)
+        bounds = value_ranges(summary.high)
+        ranges = await self._analytics.get_clv_distribution(bounds, shares)
+        concentration = await self._analytics.get_clv_concentration(concentration_percents, shares)
+        top = await self._scores.get_top_customers_by_clv(limit, shares)
+        members = _run_members(run) | {
+            "customers": summary.customers,
+            "prospects": summary.prospects,
+            "total": self._money(summary.total),
+            "average": self._money(summary.average),
+            "median": self._money(summary.median),
+            "distribution": self._distribution(bounds, ranges, summary),
+            "concentration": [self._concentrated(best, summary) for best in concentration],
+            "top_customers": [self._top(customer, masked=not by.sees_identifiers()) for customer in top],
+        }
+        return CLVAnalysisResponse.model_validate(members)
+
+    def _distribution(
+        self, bounds: list[Decimal], ranges: list[ValueRange], summary: ValueSummary
+    ) -> list[CLVDistribution]:
+        found = {part.number: part for part in ranges}
+        return [
+            CLVDistribution(
+                lower=format_money(lower, self._settings.currency),
+                upper=self._money(upper),
+                customers=part.customers,
+                share=part.customers / max(summary.customers, 1),
+                total=format_money(part.total, self._settings.currency),
+            )
+            for number, (lower, upper) in enumerate(pairwise([*bounds, None]))
+            for part in [found.get(number, ValueRange(number, 0, Decimal(0)))]
+            if lower is not None
+        ]
+
+    def _concentrated(self, best: ValueConcentration, summary: ValueSummary) -> CLVConcentration:
+        return CLVConcentration(
+            top_percent=best.percent,
+            customers=best.customers,
+            total=format_money(best.total, self._settings.currency),
+            share=float(best.total / summary.total) if summary.total else 0.0,
+        )
+
+    def _top(self, customer: TopCustomer, *, masked: bool) -> CLVTopCustomer:
+        segment = RFMSegment(customer.segment) if customer.segment else None
+        return CLVTopCustomer(
+            customer_id=customer.customer_id,
+            customer_number=customer.customer_number,
+            first_name=mask_name(customer.first_name) if masked else customer.first_name,
+            last_name=mask_name(customer.last_name) if masked else customer.last_name,
+            email=mask_email(customer.email) if masked else customer.email,
+            segment=segment,
+            segment_label=segment.label if segment else None,
+            orders=customer.orders,
+            net_spent=format_money(customer.net_spent, self._settings.currency),
+            value=format_money(customer.value, self._settings.currency),
+            clv=format_money(customer.clv, self._settings.currency),
+            masked=masked,
+        )
+
+    def _money(self, amount: Decimal | None) -> str | None:
+        return None if amount is None else format_money(amount, self._settings.currency)
+
+
+def _confirms(value: LifetimeValue | None, stored: CustomerScore) -> bool:
+    """Whether a value is the stored one, which is cut to the digits that are stored."""
+    if value is None:
+        return False
+    return (value.value.quantize(_stored_digits, ROUND_DOWN), value.reason) == (stored.clv, stored.clv_reason)
+
+
+def _window_shares(run: ScoringRun | None) -> WindowShares | None:
+    if run is None or run.window_days is None:
+        return None
+    rules = rules_of(run)
+    return {segment.value: window_share(run.window_days, rules.lifespan_of(segment)) for segment in rules.multipliers}
+
+
+def _run_members(run: ScoringRun | None) -> dict[str, object]:
+    if run is None:
+        names = ("run_id", "as_of", "coverage", "scored", "changed", "calculated_at", "method", "window_days")
+        return dict.fromkeys(names) | {"seconds": {}}
+    return run_members(run) | {"method": run.method, "window_days": run.window_days}

@@ -1,0 +1,68 @@
+"""The purchase facts of customers on a day, as one SELECT that every reader shares."""
+
+from psycopg.sql import SQL, Composed, Literal
+
+from regulars.analytics.models import Period
+
+# An order counts from its day until the day it is cancelled or refunded in full. `refunded_total` holds every refund
+# ever made, so that orders_facts alone answers for the present; for a day in the past, the refunds that came after it
+# are added back, and the orders that they completed, left out of the first part, count again.
+_facts = SQL("""
+    WITH purchases AS (
+        SELECT customer_id, count(*) AS orders, sum(total - refunded_total) AS net,
+               min(ordered_on) AS first_on, max(ordered_on) AS last_on,
+               count(*) {recent} AS recent_orders, sum(total - refunded_total) {recent} AS recent_net
+        FROM orders
+        WHERE ordered_on <= {as_of} AND (cancelled_on IS NULL OR cancelled_on > {as_of})
+          AND (refunded_total < total OR total = 0) AND customer_id {chosen}
+        GROUP BY customer_id
+    ), later_refunds AS (
+        SELECT customer_id, order_id, sum(amount) AS amount
+        FROM refunds
+        WHERE refunded_on > {as_of} AND customer_id {chosen}
+        GROUP BY customer_id, order_id
+    ), restored AS (
+        SELECT customer_id, count(*) FILTER (WHERE was_left_out) AS orders, sum(amount) AS net,
+               min(ordered_on) AS first_on, max(ordered_on) AS last_on,
+               count(*) FILTER (WHERE was_left_out AND is_recent) AS recent_orders,
+               sum(amount) FILTER (WHERE is_recent) AS recent_net
+        FROM (
+            SELECT o.customer_id, o.ordered_on, r.amount, o.refunded_total = o.total AS was_left_out,
+                   {is_recent} AS is_recent
+            FROM later_refunds r
+            JOIN orders o ON o.customer_id = r.customer_id AND o.id = r.order_id
+            WHERE o.ordered_on <= {as_of} AND (o.cancelled_on IS NULL OR o.cancelled_on > {as_of})
+        ) refunded_later
+        GROUP BY customer_id
+    )
+    SELECT c.id AS customer_id,
+           (coalesce(p.orders, 0) + coalesce(r.orders, 0))::integer AS orders,
+           coalesce(p.net, 0) + coalesce(r.net, 0) AS net,
+           {as_of} - least(p.first_on, r.first_on) AS age_days,
+           {as_of} - greatest(p.last_on, r.last_on) AS recency_days,
+           (coalesce(p.recent_orders, 0) + coalesce(r.recent_orders, 0))::integer AS recent_orders,
+           coalesce(p.recent_net, 0) + coalesce(r.recent_net, 0) AS recent_net
+    FROM customers c
+    LEFT JOIN purchases p ON p.customer_id = c.id
+    LEFT JOIN restored r ON r.customer_id = c.id
+    WHERE c.deleted_at IS NULL AND c.erased_at IS NULL AND c.id {chosen}
+""")
+
+everyone = SQL("IS NOT NULL")
+
+
+def purchase_facts(period: Period, chosen: SQL | Composed = everyone) -> Composed:
+    """A SELECT of `PurchaseFacts`, one row for each customer that is neither deleted nor erased.
+
+    Args:
+        period: The day, and how far back frequency and monetary look.
+        chosen: A condition on the customer's id, to follow its column; everyone by default.
+    """
+    after = period.history_after
+    is_recent = SQL("true") if after is None else SQL("ordered_on > {}").format(Literal(after))
+    return _facts.format(
+        as_of=Literal(period.as_of),
+        chosen=chosen,
+        is_recent=is_recent,
+        recent=SQL("") if after is None else SQL("FILTER (WHERE {})").format(is_recent),
+    )

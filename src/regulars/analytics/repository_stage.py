@@ -1,0 +1,170 @@
+"""The tables on which a scoring run works: they belong to its transaction and are gone after it.
+
+Facts come first, edges are read from them, scores are made of both. Each step stands alone, so that edges and scores
+can be tried on any facts at all, whether or not there are orders to support them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import LiteralString
+from uuid import UUID
+
+from psycopg.sql import SQL, Composed, Literal
+
+from regulars.analytics.models import Period
+from regulars.analytics.repository_facts import everyone, purchase_facts
+from regulars.formulas.clv import CLVReason, CLVRules
+from regulars.formulas.rfm import RFMEdges, RFMSegment, segment_table
+from regulars.kit.database import Repository
+
+chosen = SQL("IN (SELECT customer_id FROM chosen_customers)")
+
+
+@dataclass(frozen=True)
+class _Quantiles:
+    recency_days: list[int] | None
+    frequency: list[int] | None
+    monetary: list[Decimal] | None
+
+
+@dataclass(frozen=True)
+class Population:
+    """Customers with and without a valid order."""
+
+    ranked: int
+    prospects: int
+
+
+class ScoringStageRepository(Repository):
+    """The steps of a run, each one statement over everyone who takes part."""
+
+    async def prepare(self) -> None:
+        """Give this transaction the memory and the time that a run over all customers needs."""
+        await self._execute("""
+            SELECT set_config('work_mem', '256MB', true),
+                   set_config('statement_timeout', '0', true),
+                   set_config('lock_timeout', '0', true)
+        """)
+
+    async def choose(self, customer_ids: Sequence[UUID]) -> None:
+        """Keep who is to be scored, for the steps that look at them only."""
+        await self._execute("CREATE TEMPORARY TABLE chosen_customers (customer_id uuid PRIMARY KEY) ON COMMIT DROP")
+        await self._execute("INSERT INTO chosen_customers SELECT DISTINCT unnest(%s::uuid[])", [customer_ids])
+        await self._execute("ANALYZE chosen_customers")
+
+    async def stage_facts(self, period: Period, *, only_chosen: bool) -> None:
+        """Collect the purchase facts of everyone, or of those who were chosen.
+
+        For everyone the index that covers the facts is read in its order: nothing is sorted or hashed, so that memory
+        does not grow with the shop. The planner would rather hash, since it takes far fewer customers to have ordered
+        than have.
+        """
+        await self._steer("on" if only_chosen else "off")
+        facts = purchase_facts(period, chosen if only_chosen else everyone)
+        await self._execute(SQL("CREATE TEMPORARY TABLE scoring_facts ON COMMIT DROP AS {}").format(facts))
+        await self._steer("on")
+
+    async def _steer(self, switch: str) -> None:
+        await self._execute(
+            "SELECT set_config('enable_seqscan', %(to)s, true), set_config('enable_hashagg', %(to)s, true)",
+            {"to": switch},
+        )
+
+    async def count_population(self) -> Population:
+        """How many of the customers with facts have a valid order, and how many have none."""
+        population = await self._one(
+            Population,
+            """
+            SELECT count(*) FILTER (WHERE orders > 0) AS ranked, count(*) FILTER (WHERE orders = 0) AS prospects
+            FROM scoring_facts
+            """,
+        )
+        return population or Population(0, 0)
+
+    async def get_quintile_edges(self) -> RFMEdges:
+        """The edges of everyone with a valid order, as `rfm_edges()` finds them."""
+        found = await self._one(
+            _Quantiles,
+            """
+            SELECT percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY recency_days DESC) AS recency_days,
+                   percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY recent_orders) AS frequency,
+                   percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY recent_net) AS monetary
+            FROM scoring_facts
+            WHERE orders > 0
+            """,
+        )
+        if found is None:
+            return RFMEdges((), (), ())
+        return RFMEdges(tuple(found.recency_days or ()), tuple(found.frequency or ()), tuple(found.monetary or ()))
+
+    async def fill_scores(
+        self, edges: RFMEdges, rules: CLVRules, *, only_chosen: bool = False, keep_segments: bool = False
+    ) -> int:
+        """Score everyone with facts into `scored_customers`; answers how many.
+
+        A value is cut, not rounded, to the four digits that are stored: the one rounding, at output, then still sees
+        on which side of one half it lies.
+
+        Args:
+            edges: What the facts are compared with.
+            rules: Of lifetime values.
+            only_chosen: Leave out everyone who was not chosen.
+            keep_segments: Take the segment that a customer already has for the lifespan, where there is one.
+        """
+        kept = SQL("LEFT JOIN customer_scores kept ON kept.customer_id = f.customer_id AND kept.segment <> 'prospect'")
+        statement = _fill_scores.format(
+            recency=_score("f.recency_days <", edges.recency_days),
+            frequency=_score("f.recent_orders >", edges.frequency),
+            monetary=_score("f.recent_net >", edges.monetary),
+            segment=SQL("coalesce(kept.segment, cell.segment)") if keep_segments else SQL("cell.segment"),
+            kept=kept if keep_segments else SQL(""),
+            chosen=chosen if only_chosen else everyone,
+        )
+        cells = [(cell.recency, cell.frequency, cell.monetary, segment) for cell, segment in segment_table().items()]
+        recency, frequency, monetary, segments = (list(column) for column in zip(*cells, strict=True))
+        buyers = [segment for segment in RFMSegment if segment is not RFMSegment.PROSPECT]
+        parameters = {
+            "recency": recency,
+            "frequency": frequency,
+            "monetary": monetary,
+            "segments": segments,
+            "buyers": buyers,
+            "lifespans": [rules.lifespan_of(segment) for segment in buyers],
+            "floor_days": rules.floor_days,
+            "prospect": RFMSegment.PROSPECT,
+            "no_orders": CLVReason.NO_ORDERS,
+            "non_positive_net": CLVReason.NON_POSITIVE_NET,
+        }
+        return await self._execute(statement, parameters)
+
+    async def drop(self) -> None:
+        """Drop what this run made, for another one in the same transaction."""
+        await self._execute("DROP TABLE IF EXISTS chosen_customers, scoring_facts, scored_customers")
+
+
+_fill_scores = SQL("""
+    INSERT INTO scored_customers
+        (customer_id, recency_score, frequency_score, monetary_score, segment, clv, clv_reason)
+    SELECT f.customer_id, cell.recency_score, cell.frequency_score, cell.monetary_score,
+           coalesce({segment}, %(prospect)s),
+           CASE WHEN f.orders > 0 AND f.net > 0
+                THEN div(f.net * life.lifespan_days * 10000000, greatest(f.age_days, %(floor_days)s)) * 0.0000001
+                ELSE 0 END,
+           CASE WHEN f.orders = 0 THEN %(no_orders)s WHEN f.net <= 0 THEN %(non_positive_net)s END
+    FROM scoring_facts f
+    LEFT JOIN unnest(%(recency)s::smallint[], %(frequency)s::smallint[], %(monetary)s::smallint[], %(segments)s::text[])
+              AS cell (recency_score, frequency_score, monetary_score, segment)
+        ON f.orders > 0 AND cell.recency_score = {recency} AND cell.frequency_score = {frequency}
+           AND cell.monetary_score = {monetary}
+    {kept}
+    LEFT JOIN unnest(%(buyers)s::text[], %(lifespans)s::numeric[]) AS life (segment, lifespan_days)
+        ON life.segment = {segment}
+    WHERE f.customer_id {chosen}
+""")
+
+
+def _score(passes: LiteralString, edges: Sequence[int] | Sequence[Decimal]) -> Composed:
+    """1 plus one for each edge that the measure passes."""
+    passed = [SQL("({} {})::integer").format(SQL(passes), Literal(edge)) for edge in edges]
+    return SQL(" + ").join([SQL("1"), *passed])

@@ -1,0 +1,51 @@
+"""CLV Calculation: calculate lifetime values, sum them up, explain the value of one customer."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from regulars.analytics.clv import CLVService
+from regulars.analytics.schemas import CLVAnalysisResponse, CLVCalculationRequest, CLVResponse
+from regulars.api.access import requires
+from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
+from regulars.api.routing import Router
+from regulars.customers.errors import CustomerErased
+from regulars.kit.schemas import Id
+from regulars.kit.security import Principal
+
+router = Router(prefix="/api/v1/retail-customers", tags=["CLV Calculation"])
+
+MayRun = Annotated[Principal, requires("analytics:run")]
+MayRead = Annotated[Principal, requires("analytics:read")]
+TopCustomers = Annotated[int, Query(ge=1, le=100, description="How many of the best customers to return.")]
+
+
+async def clv_service(connection: TransactionDep, settings: SettingsDep, clock: ClockDep) -> CLVService:
+    """Lifetime values in the request's transaction."""
+    return CLVService(connection, settings, clock)
+
+
+CLVDep = Annotated[CLVService, Depends(clv_service)]
+
+
+@router.post("/analytics/clv/calculate", operation_id="calculate_clv", summary="Calculate lifetime values")
+async def calculate_clv(request: CLVCalculationRequest, clv: CLVDep, caller: MayRun) -> CLVAnalysisResponse:
+    """As of the store's today. Without `recalculate` only stale values are made anew."""
+    return await clv.calculate_clv(request, by=caller)
+
+
+@router.get("/analytics/clv/analysis", operation_id="get_clv_analysis", summary="Sum up the lifetime values of all")
+async def get_clv_analysis(clv: CLVDep, caller: MayRead, limit: TopCustomers = 10) -> CLVAnalysisResponse:
+    """Totals, ranges, how much the best customers hold, and who they are."""
+    return await clv.get_clv_analysis(by=caller, limit=limit)
+
+
+@router.get(
+    "/{customer_id}/analytics/clv",
+    operation_id="get_customer_clv",
+    summary="Explain the lifetime value of a customer",
+    refusals=[CustomerErased],
+)
+async def get_customer_clv(customer_id: Id, clv: CLVDep, caller: MayRead) -> CLVResponse:
+    """The value with its factors and the run behind it."""
+    return await clv.get_customer_clv(customer_id, by=caller)

@@ -1,0 +1,69 @@
+"""Is the process alive, can it work, and what does it offer?"""
+
+from typing import Any, Literal
+
+from fastapi import Depends, Request, Response
+
+from regulars.api.access import PublicBySetting, public
+from regulars.api.openapi import openapi_document
+from regulars.api.routing import Router, api_prefix
+from regulars.kit.database import Transactions, is_durable, refusal_for, schema_revision
+from regulars.kit.errors import Refusal
+from regulars.kit.schemas import ResponseSchema
+from regulars.migrations import head_revision
+
+router = Router(prefix="", tags=["Operations"])
+
+FailedCheck = Literal["database", "schema", "durability"]
+
+
+class HealthResponse(ResponseSchema):
+    """State of the service; of what is wrong, no more than the name of the check."""
+
+    status: Literal["ok", "unavailable"]
+    failed: FailedCheck | None = None
+
+
+@router.get("/livez", operation_id="livez", summary="Is the process alive?", dependencies=[public])
+async def livez() -> HealthResponse:
+    """The process turns; no dependency is asked."""
+    return HealthResponse(status="ok")
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    summary="Can the process work?",
+    dependencies=[public],
+    responses={503: {"model": HealthResponse, "description": "Not ready; `failed` names the check."}},
+)
+async def readyz(request: Request, response: Response) -> HealthResponse:
+    """The database is reachable, its schema is the expected one, and what it confirms is on disk."""
+    failed = await _failed_check(request.app.state.database)
+    response.status_code = 503 if failed else 200
+    return HealthResponse(status="unavailable" if failed else "ok", failed=failed)
+
+
+@router.get(
+    api_prefix + "/openapi.json",
+    operation_id="openapi",
+    summary="The contract itself",
+    dependencies=[Depends(PublicBySetting("openapi_public"))],
+)
+async def openapi(request: Request) -> dict[str, Any]:
+    """This document."""
+    return openapi_document(request.app)
+
+
+async def _failed_check(database: Transactions) -> FailedCheck | None:
+    try:
+        async with database.transaction() as connection:
+            if await schema_revision(connection) != head_revision():
+                return "schema"
+            return None if await is_durable(connection) else "durability"
+    except Refusal:
+        return "database"
+    except Exception as error:
+        if refusal_for(error) is None:
+            raise
+        return "database"

@@ -1,0 +1,133 @@
+"""`regulars score`: calculate segments and lifetime values."""
+
+import asyncio
+import json
+from datetime import date
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from regulars.analytics.models import ScoringRequest, ScoringRun
+from regulars.analytics.rfm import RFMService
+from regulars.analytics.schemas import RFMSegmentDistribution
+from regulars.cli.context import one_transaction, ready_database
+from regulars.kit.errors import OperatorError
+from regulars.kit.settings import Settings, load_settings
+
+
+class What(StrEnum):
+    """What is calculated."""
+
+    RFM = "rfm"
+    CLV = "clv"
+    ALL = "all"
+
+
+def score_customers(
+    what: Annotated[What, typer.Argument(help="Segments, lifetime values, or both in one pass.")] = What.ALL,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Look at the shop as on this day; default: today.")
+    ] = None,
+    window_days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Horizon of lifetime values; default: the whole lifespan.")
+    ] = None,
+    history_days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="How far back orders count for RFM; default: all of them.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score every customer anew: RFM segments and lifetime values."""
+    settings = load_settings()
+    request = ScoringRequest(
+        kind=what.value,
+        as_of=_day(as_of, settings),
+        started_by="operator",
+        history_days=history_days,
+        window_days=window_days,
+    )
+    with ready_database(settings) as url:
+        run, segments = asyncio.run(_score(url, settings, request))
+    if as_json:
+        typer.echo(json.dumps(_summary(run, segments, settings)))
+    else:
+        _print(run, segments, settings)
+
+
+def _day(text: str | None, settings: Settings) -> date:
+    today = settings.clock.today()
+    if text is None:
+        return today
+    day = _parsed(text)
+    if day is None:
+        raise OperatorError(f"{text!r} is no day.", "Write it as YYYY-MM-DD.")
+    if day > today:
+        raise OperatorError(f"{day} has not happened yet.", f"Choose a day up to today, {today}.")
+    return day
+
+
+def _parsed(text: str) -> date | None:
+    """A day in the one form that is taken; Python knows several."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if day.isoformat() == text else None
+
+
+async def _score(
+    url: str, settings: Settings, request: ScoringRequest
+) -> tuple[ScoringRun, list[RFMSegmentDistribution]]:
+    async with one_transaction(url) as connection:
+        service = RFMService(connection, settings)
+        run = await service.score_customers(request)
+        return run, await service.get_rfm_segment_distribution()
+
+
+def _summary(run: ScoringRun, segments: list[RFMSegmentDistribution], settings: Settings) -> dict[str, object]:
+    return {
+        "run_id": str(run.id),
+        "kind": run.kind,
+        "coverage": run.coverage,
+        "as_of": run.as_of.isoformat(),
+        "history_days": run.history_days,
+        "window_days": run.window_days,
+        "currency": settings.currency,
+        "edges": run.edges,
+        "counts": dict(run.counts),
+        "seconds": dict(run.seconds),
+        "segments": [segment.model_dump(mode="json") for segment in segments],
+    }
+
+
+def _print(run: ScoringRun, segments: list[RFMSegmentDistribution], settings: Settings) -> None:
+    table = Table(title=f"Customers as of {run.as_of}", title_justify="left")
+    table.add_column("segment")
+    for heading in ("customers", "share", f"spent {settings.currency}", "of revenue", "average CLV"):
+        table.add_column(heading, justify="right")
+    for segment in segments:
+        table.add_row(
+            segment.label,
+            f"{segment.customers:,}",
+            f"{segment.share:.1%}",
+            segment.net_spent,
+            f"{segment.revenue_share:.1%}",
+            segment.average_clv,
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{run.counts['scored']:,} customers scored, {run.counts['changed']:,} changed,"
+        f" {run.counts['moved']:,} in another segment; {_stages(run)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if run.stored_edges is not None and run.stored_edges.basis == "fixed":
+        console.print("fixed thresholds were used", highlight=False)
+
+
+def _stages(run: ScoringRun) -> str:
+    stages = ", ".join(f"{stage} {run.seconds[stage]:.2f}" for stage in ("facts", "edges", "scores", "write"))
+    return f"{run.seconds['total']:.2f} s ({stages})"

@@ -1,0 +1,107 @@
+"""`regulars serve`: the API, with the embedded PostgreSQL kept running for as long."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+import typer
+from uvicorn import Config, Server
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from regulars.accounts.tokens import TokenSigner, secret_of_installation
+from regulars.cli.context import ready_database
+from regulars.cli.listening import address_of, listen
+from regulars.kit.errors import OperatorError
+from regulars.kit.logs import configure_logging
+from regulars.kit.postgres import EmbeddedPostgres
+from regulars.kit.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
+
+
+def serve(
+    host: str = typer.Option("127.0.0.1", help="Name or address to listen on."),
+    port: int = typer.Option(8000, help="Port to listen on; 0 takes a free one."),
+    workers: int = typer.Option(1, help="How many processes answer."),
+) -> None:
+    """Serve the API until told to stop."""
+    settings = load_settings()
+    if settings.jwt_secret or settings.database_url:
+        TokenSigner.from_settings(settings)  # refuses a missing or weak secret
+    if workers < 1:
+        raise OperatorError(f"{workers} workers cannot answer anybody.", "Use --workers with 1 or more.")
+    listeners = listen(host, port)
+    configure_logging()
+    signal.signal(signal.SIGTERM, _leave)
+    with ready_database(settings) as url, _kept_running(settings):
+        # The workers read their settings from the environment, as the operator's other programs do.
+        os.environ["REGULARS_DATABASE_URL"] = url
+        os.environ["REGULARS_JWT_SECRET"] = _secret(settings)
+        typer.echo(f"regulars answers at {address_of(listeners[0])} (Ctrl-C stops it)")
+        _answer(listeners, workers)
+
+
+def _leave(*_: object) -> None:
+    # Unwinds whatever is going on, so that the embedded PostgreSQL is stopped, last.
+    sys.exit(0)
+
+
+def _secret(settings: Settings) -> str:
+    secret = settings.jwt_secret or secret_of_installation(settings.data_dir)
+    TokenSigner.from_settings(settings.model_copy(update={"jwt_secret": secret}))
+    return secret.get_secret_value()
+
+
+@contextmanager
+def _kept_running(settings: Settings) -> Iterator[None]:
+    """Bring the embedded PostgreSQL back within a second or two whenever it dies, until the block ends."""
+    if settings.database_url:
+        yield
+        return
+    server, leaving = EmbeddedPostgres(settings.data_dir), Event()
+    with server:
+        supervisor = Thread(target=_supervise, args=(server, leaving), name="postgres-supervisor", daemon=True)
+        supervisor.start()
+        try:
+            yield
+        finally:
+            leaving.set()
+            supervisor.join()
+
+
+def _supervise(server: EmbeddedPostgres, leaving: Event) -> None:
+    while not leaving.wait(1):
+        try:
+            server.ensure_running()
+        except (OperatorError, OSError) as error:  # tried again in a second
+            log.error("the embedded PostgreSQL cannot be started again: %s", error)  # noqa: TRY400 - it says it all
+
+
+def _answer(listeners: list[socket.socket], workers: int) -> None:
+    config = Config(
+        "regulars.cli.process:create_worker",
+        factory=True,
+        workers=workers,
+        http="regulars.cli.connections:LimitedConnection",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,  # the application writes a line of its own for each request
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=20,
+    )
+    if workers == 1:
+        Server(config).run(sockets=listeners)
+        return
+    supervisor = Multiprocess(config, sockets=listeners)
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise typer.Exit(STARTUP_FAILURE)

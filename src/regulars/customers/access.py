@@ -1,0 +1,60 @@
+"""Which customers, and which questions about them, are for which callers."""
+
+from regulars.customers.errors import CustomerErased
+from regulars.customers.models import RetailCustomer
+from regulars.customers.schemas_search import RetailCustomerSearchFilters
+from regulars.kit.errors import NotFound
+from regulars.kit.security import InsufficientScope, Principal
+
+exact_filters = frozenset({"email", "phone", "customer_number"})
+identifying_filters = frozenset(
+    {"q", "email", "phone", "first_name", "last_name", "date_of_birth_from", "date_of_birth_to"}
+)
+identifying_sorts = frozenset({"last_name", "-last_name"})
+
+
+def is_own(customer: RetailCustomer, by: Principal) -> bool:
+    """Whether the caller is this customer."""
+    return customer.id == by.customer_id
+
+
+def is_masked_for(customer: RetailCustomer, by: Principal) -> bool:
+    """Whether the caller gets the record without what identifies the person."""
+    return not (by.sees_identifiers() or is_own(customer, by))
+
+
+def require_visible(customer: RetailCustomer, by: Principal, scope: str) -> None:
+    """Refuse a record that the caller may not know of, as if there were none.
+
+    Args:
+        customer: What was found.
+        by: Who asks.
+        scope: What lets a caller see others than the own record.
+
+    Raises:
+        NotFound: another customer's record, or a deleted one.
+        CustomerErased: an erased one, for callers who may see identifiers.
+    """
+    if not (by.may(scope) or is_own(customer, by)):
+        raise NotFound
+    if customer.erased_at is not None:
+        raise CustomerErased(erased_at=customer.erased_at) if by.sees_identifiers() else NotFound
+    if customer.deleted_at is not None and not by.may("customers:erase"):
+        raise NotFound
+
+
+def require_filters_allowed(filters: RetailCustomerSearchFilters, by: Principal) -> None:
+    """Refuse filters that would tell the caller what the answer hides.
+
+    Raises:
+        InsufficientScope: without `customers:search` anything but one exact identifier; without `customers:pii` and
+            `customers:lookup` whatever touches names and contacts; without `customers:erase` deleted records.
+    """
+    given = filters.given().keys()
+    if not by.may("customers:search") and not (len(given) == 1 and given <= exact_filters):
+        raise InsufficientScope(scope="customers:search")
+    identifying = given & identifying_filters or filters.sort in identifying_sorts
+    if identifying and not (by.sees_identifiers() or by.may("customers:lookup")):
+        raise InsufficientScope(scope="customers:pii|customers:lookup")
+    if filters.include_deleted:
+        by.require("customers:erase")

@@ -1,0 +1,91 @@
+"""What identifies a customer, in the one form in which it is stored and compared.
+
+Two spellings of one address or number must become one key, or one person becomes two customers. Nothing here reaches
+out: no name server, no carrier. No message repeats what was sent.
+"""
+
+import re
+import unicodedata
+from typing import NewType
+
+from email_validator import EmailNotValidError, validate_email
+from phonenumbers import (
+    NumberParseException,
+    PhoneNumberFormat,
+    ValidationResult,
+    format_number,
+    is_possible_number_with_reason,
+    parse,
+)
+
+Email = NewType("Email", str)
+Phone = NewType("Phone", str)
+CustomerNumber = NewType("CustomerNumber", str)
+
+longest_email = 254
+_longest_phone_text = 32
+_phone_characters = re.compile(r"\+?[0-9][0-9 ().\-/]*")
+_customer_number = re.compile(r"CUST-[0-9]{8}-[0-9]{4,9}")
+
+
+def parse_email(text: str) -> Email:
+    """The key of an e-mail address: trimmed, NFC, lower case, the domain in its ASCII (IDNA) form.
+
+    Dots and `+tags` stay as they are: what they mean is up to the mail server. Names reserved for tests and examples
+    (`example.com`, `shop.test`) are addresses like any other.
+
+    Raises:
+        ValueError: not an e-mail address of at most 254 characters.
+    """
+    trimmed = text.strip()
+    if len(trimmed) > longest_email:
+        raise ValueError(f"must be an e-mail address of at most {longest_email} characters")
+    try:
+        # "test environment" admits names under .test; nothing else changes, as no name server is asked either way.
+        address = validate_email(trimmed, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise ValueError("must be an e-mail address such as name@example.com") from error
+    local_part = unicodedata.normalize("NFC", address.local_part.lower())
+    email = f"{local_part}@{address.ascii_domain.lower()}"
+    if len(email) > longest_email:
+        raise ValueError(f"must be an e-mail address of at most {longest_email} characters")
+    return Email(email)
+
+
+def parse_phone(text: str, default_region: str | None = None) -> Phone:
+    """The key of a phone number: E.164, such as `+4930123456`.
+
+    Its length must be possible in its country; whether the number is assigned is not asked, because numbering plans
+    change faster than programs.
+
+    Args:
+        text: Digits, with spaces, dots, hyphens, slashes or brackets between them if need be.
+        default_region: ISO 3166 code of the country of numbers without `+`, for files that leave it out.
+
+    Raises:
+        ValueError: not a phone number, or without `+` although no region is given.
+    """
+    trimmed = text.strip()
+    if default_region is None and not trimmed.startswith("+"):
+        raise ValueError("must be a phone number that begins with + and the country code")
+    if len(trimmed) > _longest_phone_text or not _phone_characters.fullmatch(trimmed):
+        raise ValueError("must be a phone number such as +4930123456")
+    try:
+        number = parse(trimmed, default_region)
+    except NumberParseException as error:
+        raise ValueError("must be a phone number such as +4930123456") from error
+    if is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
+        raise ValueError("must be a phone number with the right count of digits for its country")
+    return Phone(format_number(number, PhoneNumberFormat.E164))
+
+
+def parse_customer_number(text: str) -> CustomerNumber:
+    """A customer number, trimmed and in upper case: `CUST-20260615-0001`.
+
+    Raises:
+        ValueError: not of this form.
+    """
+    number = text.strip().upper()
+    if not _customer_number.fullmatch(number):
+        raise ValueError("must be a customer number such as CUST-20260615-0001")
+    return CustomerNumber(number)

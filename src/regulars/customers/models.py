@@ -1,0 +1,108 @@
+"""A customer as the rest of the program sees one: flat, whatever tables the columns lie in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from regulars.customers.identifiers import CustomerNumber, Email, Phone
+
+
+@dataclass(frozen=True)
+class CustomerProfile:
+    """What people tell about themselves and the shop writes down: every field that a person may edit."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    email: Email | None = None
+    phone: Phone | None = None
+    date_of_birth: date | None = None
+    gender: str | None = None
+    address_line1: str | None = None
+    address_line2: str | None = None
+    postal_code: str | None = None
+    city: str | None = None
+    state: str | None = None
+    country: str | None = None
+    email_marketing_consent: bool = False
+    sms_marketing_consent: bool = False
+    push_notification_consent: bool = False
+    preferred_categories: list[str] = field(default_factory=list)
+    preferred_brands: list[str] = field(default_factory=list)
+    preferred_sizes: list[str] = field(default_factory=list)
+    preferred_colors: list[str] = field(default_factory=list)
+    preferred_payment_method: str | None = None
+    acquisition_source: str | None = None
+    acquisition_campaign: str | None = None
+    referrer_customer_id: UUID | None = None
+    notes: str | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class NewCustomer:
+    """A customer about to be written.
+
+    Attributes:
+        profile: What is known of the person; identifiers in their normal form.
+        created_at: The instant of creation.
+        created_on: The store's day of that instant, part of the customer number.
+        external_ids: The person's id in other systems, by source; no two customers share one.
+        user_id: The login that belongs to the person.
+    """
+
+    profile: CustomerProfile
+    created_at: datetime
+    created_on: date
+    external_ids: Mapping[str, str] = field(default_factory=dict)
+    user_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetailCustomer(CustomerProfile):
+    """A customer: profile, state, purchase metrics and scores.
+
+    Attributes:
+        total_spent: Money spent on valid orders, less refunds; not rounded.
+        first_order_date: Instant of the first valid order.
+        last_order_date: Instant of the last valid order.
+        rfm_last_calculated: Instant as of which the scores are known to hold: a full run confirms also those that it
+            need not write anew.
+        clv: Lifetime value in the shop's currency; not rounded.
+        clv_last_calculated: As `rfm_last_calculated`.
+        version: Counts the changes of editable fields.
+    """
+
+    id: UUID
+    customer_number: CustomerNumber
+    is_active: bool
+    is_email_verified: bool
+    is_phone_verified: bool
+    user_id: UUID | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    erased_at: datetime | None
+    total_orders: int
+    total_spent: Decimal
+    first_order_date: datetime | None
+    last_order_date: datetime | None
+    rfm_recency_score: int | None
+    rfm_frequency_score: int | None
+    rfm_monetary_score: int | None
+    rfm_segment: str | None
+    rfm_last_calculated: datetime | None
+    clv: Decimal | None
+    clv_last_calculated: datetime | None
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the person has proved an address or a number."""
+        return self.is_email_verified or self.is_phone_verified
+
+    @property
+    def average_order_value(self) -> Decimal | None:
+        """Money per valid order; None without one."""
+        return self.total_spent / self.total_orders if self.total_orders else None

@@ -1,0 +1,49 @@
+"""How the flat customer is read: its columns and the tables they lie in."""
+
+from dataclasses import fields
+
+from psycopg.sql import SQL, Composed, Identifier
+
+from regulars.customers.models import CustomerProfile
+
+profile_columns = [field.name for field in fields(CustomerProfile)]
+
+
+def listed(columns: list[str], table: str | None = None) -> Composed:
+    """Column names, separated by commas."""
+    return SQL(", ").join(Identifier(table, column) if table else Identifier(column) for column in columns)
+
+
+# A full run confirms every score, although it writes only those that changed.
+_columns = SQL("""
+    c.id, c.customer_number, {profile}, c.is_active, c.is_email_verified, c.is_phone_verified, c.user_id, c.version,
+    c.created_at, c.updated_at, c.deleted_at, c.erased_at,
+    coalesce(m.total_orders, 0) AS total_orders,
+    coalesce(m.net_spent, 0) AS total_spent,
+    m.first_order_at AS first_order_date,
+    m.last_order_at AS last_order_date,
+    s.recency_score AS rfm_recency_score,
+    s.frequency_score AS rfm_frequency_score,
+    s.monetary_score AS rfm_monetary_score,
+    coalesce(s.segment, CASE WHEN coalesce(m.total_orders, 0) = 0 THEN 'prospect' END) AS rfm_segment,
+    CASE WHEN s.rfm_scored_at IS NOT NULL THEN greatest(s.rfm_scored_at, (
+        SELECT max(finished_at) FROM scoring_runs WHERE coverage = 'full' AND kind IN ('rfm', 'all')
+    )) END AS rfm_last_calculated,
+    s.clv,
+    CASE WHEN s.clv_scored_at IS NOT NULL THEN greatest(s.clv_scored_at, (
+        SELECT max(finished_at) FROM scoring_runs WHERE coverage = 'full' AND kind IN ('clv', 'all')
+    )) END AS clv_last_calculated
+""").format(profile=listed(profile_columns, "c"))
+
+joined_tables = SQL("""
+    LEFT JOIN customer_metrics m ON m.customer_id = c.id
+    LEFT JOIN customer_scores s ON s.customer_id = c.id
+""")
+
+
+def select_customer(source: SQL) -> Composed:
+    """A SELECT of `RetailCustomer` from a source of profile rows; a WHERE may follow."""
+    return SQL("SELECT {} FROM {} c {}").format(_columns, source, joined_tables)
+
+
+customer_rows = select_customer(SQL("customers"))

@@ -1,0 +1,181 @@
+"""Search filters as SQL conditions: a table with a row for each filter; values are always bound."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, LiteralString, TypeAlias
+
+from psycopg.sql import SQL, Composable, Placeholder
+
+from regulars.customers.schemas_search import RetailCustomerSearchFilters
+from regulars.formulas.rfm import RFMSegment
+from regulars.kit.clock import Clock
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Conditions that must all hold, on customers `c`, customer_metrics `m` and customer_scores `s`."""
+
+    terms: tuple[Composable, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __add__(self, other: "Conditions") -> "Conditions":
+        return Conditions(self.terms + other.terms, {**self.parameters, **other.parameters})
+
+    def where(self) -> Composable:
+        """The WHERE clause; nothing if there are no conditions."""
+        return SQL(" WHERE ") + SQL(" AND ").join(self.terms) if self.terms else SQL("")
+
+
+Rule: TypeAlias = Callable[[str, Any, Clock], Conditions]
+"""Makes the condition of a filter from its name, its value and the shop's clock."""
+
+
+def conditions_of(filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions:
+    """What the filters ask for, except for e-mail, phone and number, which are looked up among the claims."""
+    found = Conditions() if filters.include_deleted else Conditions((SQL("c.deleted_at IS NULL"),))
+    for name, value in filters.given().items():
+        if name in rules:
+            found += rules[name](name, value, clock)
+    return found + _ordered_within(filters.ordered_from, filters.ordered_to)
+
+
+def _unchanged(value: Any) -> Any:  # noqa: ANN401 - any filter's value
+    return value
+
+
+def _term(text: LiteralString, convert: Callable[[Any], Any] = _unchanged) -> Rule:
+    """The condition `text`, in which `{}` is the value."""
+
+    def rule(name: str, value: Any, _: Clock) -> Conditions:  # noqa: ANN401 - any filter's value
+        return Conditions((SQL(text).format(Placeholder(name)),), {name: convert(value)})
+
+    return rule
+
+
+def _since(column: LiteralString) -> Rule:
+    """An instant on the given store day or later."""
+
+    def rule(name: str, day: date, clock: Clock) -> Conditions:
+        return _term(column + " >= {}")(name, clock.start_of(day), clock)
+
+    return rule
+
+
+def _until(column: LiteralString) -> Rule:
+    """An instant on the given store day or earlier."""
+
+    def rule(name: str, day: date, clock: Clock) -> Conditions:
+        return _term(column + " < {}")(name, clock.end_of(day), clock)
+
+    return rule
+
+
+def _one_of(column: LiteralString) -> Rule:
+    """One of the given words, in any case. The server lowers both sides, so that they agree in every alphabet."""
+
+    def rule(name: str, words: list[str], _: Clock) -> Conditions:
+        bound = {f"{name}_{position}": word for position, word in enumerate(words)}
+        lowered = SQL(", ").join(SQL("lower({})").format(Placeholder(key)) for key in bound)
+        return Conditions((SQL("lower({}) IN ({})").format(SQL(column), lowered),), bound)
+
+    return rule
+
+
+def _from_zero(column: LiteralString) -> Rule:
+    """At least so much of a total that is 0 before the first purchase; above 0 a plain bound, as an index needs it."""
+    return _term("(" + column + " >= {0} OR (" + column + " IS NULL AND {0} <= 0))")
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+def _beginning(text: str) -> str:
+    return _escaped(text) + "%"
+
+
+def _part(text: str) -> str:
+    """Anywhere in the text; two characters make no trigram, so they must begin a word."""
+    return f"%{_escaped(text)}%" if len(text) > 2 else f"% {_escaped(text)}%"
+
+
+_has_bought = "EXISTS (SELECT FROM customer_metrics b WHERE b.customer_id = c.id AND b.total_orders > 0)"
+
+
+def _has_orders(name: str, value: bool, _: Clock) -> Conditions:  # noqa: ARG001, FBT001 - a rule
+    return Conditions((SQL("m.total_orders > 0") if value else SQL("NOT " + _has_bought),))
+
+
+def _segments(name: str, segments: list[RFMSegment], _: Clock) -> Conditions:
+    """Whoever has not bought yet is a prospect, although no run has said so."""
+    listed = SQL("s.segment = ANY({})").format(Placeholder(name))
+    if RFMSegment.PROSPECT in segments:
+        listed = SQL("({} OR (s.segment IS NULL AND NOT " + _has_bought + "))").format(listed)
+    return Conditions((listed,), {name: [segment.value for segment in segments]})
+
+
+def _ordered_within(first: date | None, last: date | None) -> Conditions:
+    """Has a valid order in the period: one that is neither cancelled nor refunded in full."""
+    if first is None and last is None:
+        return Conditions()
+    exists = SQL("""EXISTS (
+        SELECT FROM orders o
+        WHERE o.customer_id = c.id AND o.ordered_on BETWEEN {} AND {}
+            AND o.cancelled_on IS NULL AND (o.refunded_total < o.total OR o.total = 0)
+    )""").format(Placeholder("ordered_from"), Placeholder("ordered_to"))
+    return Conditions((exists,), {"ordered_from": first or date.min, "ordered_to": last or date.max})
+
+
+rules: Mapping[str, Rule] = {
+    "q": _term("c.search_text LIKE lower({})", _part),
+    "first_name": _term('lower(c.first_name) COLLATE "C" LIKE lower({})', _beginning),
+    "last_name": _term('lower(c.last_name) COLLATE "C" LIKE lower({})', _beginning),
+    "gender": _term("c.gender = ANY({})"),
+    "date_of_birth_from": _term("c.date_of_birth >= {}"),
+    "date_of_birth_to": _term("c.date_of_birth <= {}"),
+    "city": _one_of("c.city"),
+    "state": _one_of("c.state"),
+    "country": _one_of("c.country"),
+    "is_active": _term("c.is_active = {}"),
+    "is_verified": _term("(c.is_email_verified OR c.is_phone_verified) = {}"),
+    "is_email_verified": _term("c.is_email_verified = {}"),
+    "is_phone_verified": _term("c.is_phone_verified = {}"),
+    "rfm_segment": _segments,
+    "rfm_recency_score_min": _term("s.recency_score >= {}"),
+    "rfm_recency_score_max": _term("s.recency_score <= {}"),
+    "rfm_frequency_score_min": _term("s.frequency_score >= {}"),
+    "rfm_frequency_score_max": _term("s.frequency_score <= {}"),
+    "rfm_monetary_score_min": _term("s.monetary_score >= {}"),
+    "rfm_monetary_score_max": _term("s.monetary_score <= {}"),
+    "clv_min": _term("s.clv >= {}"),
+    "clv_max": _term("s.clv <= {}"),
+    "p_buy_min": _term("s.p_buy >= {}"),
+    "p_buy_max": _term("s.p_buy <= {}"),
+    "total_spent_min": _from_zero("m.net_spent"),
+    "total_spent_max": _term("coalesce(m.net_spent, 0) <= {}"),
+    "average_order_value_min": _term("m.net_spent / nullif(m.total_orders, 0) >= {}"),
+    "average_order_value_max": _term("m.net_spent / nullif(m.total_orders, 0) <= {}"),
+    "total_orders_min": _from_zero("m.total_orders"),
+    "total_orders_max": _term("coalesce(m.total_orders, 0) <= {}"),
+    "has_orders": _has_orders,
+    "first_order_from": _since("m.first_order_at"),
+    "first_order_to": _until("m.first_order_at"),
+    "last_order_from": _since("m.last_order_at"),
+    "last_order_to": _until("m.last_order_at"),
+    "created_from": _since("c.created_at"),
+    "created_to": _until("c.created_at"),
+    "email_marketing_consent": _term("c.email_marketing_consent = {}"),
+    "sms_marketing_consent": _term("c.sms_marketing_consent = {}"),
+    "push_notification_consent": _term("c.push_notification_consent = {}"),
+    "preferred_categories": _term("c.preferred_categories && {}"),
+    "preferred_brands": _term("c.preferred_brands && {}"),
+    "tags_any": _term("c.tags && {}"),
+    "tags_all": _term("c.tags @> {}"),
+    "tags_none": _term("NOT c.tags && {}"),
+    "acquisition_source": _term("c.acquisition_source = ANY({})"),
+    "acquisition_campaign": _term("c.acquisition_campaign = ANY({})"),
+    "referrer_customer_id": _term("c.referrer_customer_id = {}"),
+    "user_id": _term("c.user_id = {}"),
+}

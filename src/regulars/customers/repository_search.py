@@ -1,0 +1,121 @@
+"""Finding customers: pages in a given order, and how many there are."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg.rows import scalar_row
+from psycopg.sql import SQL, Composable, Composed, Placeholder
+
+from regulars.customers.models import RetailCustomer
+from regulars.customers.repository_columns import customer_rows, joined_tables
+from regulars.customers.repository_filters import Conditions, conditions_of
+from regulars.customers.repository_orders import parts_of
+from regulars.customers.schemas_search import RetailCustomerSearchFilters
+from regulars.kit.clock import Clock
+from regulars.kit.database import Repository
+
+counted_exactly = 10_000
+
+# A prepared statement may get one plan for all values; the best plan of a search depends on how rare its values are.
+planned_for_its_values = False
+
+
+@dataclass(frozen=True)
+class CustomerCount:
+    """How many customers match.
+
+    Attributes:
+        total: Exact, or the planner's estimate and at least 10,001.
+        is_estimate: Whether it is the estimate.
+    """
+
+    total: int
+    is_estimate: bool
+
+
+class CustomerSearchRepository(Repository):
+    """Reading many customers at once."""
+
+    async def search_customers(self, filters: RetailCustomerSearchFilters, clock: Clock) -> list[RetailCustomer]:
+        """The page that the filters ask for, in their order."""
+        conditions = await self._conditions(filters, clock)
+        if conditions is None:
+            return []
+        return await self._read_in_order(await self._page(conditions, filters))
+
+    async def count_customers(self, filters: RetailCustomerSearchFilters, clock: Clock) -> CustomerCount:
+        """How many customers match: exact up to 10,000, else what the planner expects."""
+        conditions = await self._conditions(filters, clock)
+        if conditions is None:
+            return CustomerCount(0, is_estimate=False)
+        total = await self._count(conditions, at_most=counted_exactly + 1)
+        if total <= counted_exactly:
+            return CustomerCount(total, is_estimate=False)
+        return CustomerCount(max(total, await self._estimate(conditions)), is_estimate=True)
+
+    async def find_claim(self, kind: str, value: str) -> UUID | None:
+        """The id of the customer whom an identifier in its normal form belongs to."""
+        customer_id: UUID | None = await self._value(
+            "SELECT customer_id FROM customer_identifiers WHERE kind = %s AND value = %s", [kind, value]
+        )
+        return customer_id
+
+    async def _conditions(self, filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions | None:
+        """The conditions of the filters; None if an identifier among them belongs to nobody."""
+        found = conditions_of(filters, clock)
+        for kind, value in (("email", filters.email), ("phone", filters.phone), ("number", filters.customer_number)):
+            if value is not None:
+                customer_id = await self.find_claim(kind, value)
+                if customer_id is None:
+                    return None
+                owner = f"owner_by_{kind}"
+                found += Conditions((SQL("c.id = {}").format(Placeholder(owner)),), {owner: customer_id})
+        return found
+
+    async def _page(self, conditions: Conditions, filters: RetailCustomerSearchFilters) -> list[UUID]:
+        """The ids of the page, part by part of the order."""
+        # Starting workers for a page takes longer than finding it, and takes them from those who count everything.
+        await self._execute("SET LOCAL max_parallel_workers_per_gather = 0")
+        page: list[UUID] = []
+        to_skip = filters.offset
+        for part in parts_of(filters.sort):
+            asked = conditions + Conditions((part.condition,))
+            found = await self._ids(asked, part.order, limit=filters.limit - len(page), offset=to_skip)
+            page += found
+            if len(page) == filters.limit:
+                break
+            if found:
+                to_skip = 0
+            elif to_skip:
+                to_skip -= await self._count(asked)
+        return page
+
+    async def _ids(self, conditions: Conditions, order: Composable, *, limit: int, offset: int) -> list[UUID]:
+        query = SQL("SELECT c.id FROM customers c {}{} ORDER BY {} LIMIT {} OFFSET {}").format(
+            joined_tables, conditions.where(), order, limit, offset
+        )
+        async with self._connection.cursor(row_factory=scalar_row) as cursor:
+            await cursor.execute(query, conditions.parameters, prepare=planned_for_its_values)
+            return await cursor.fetchall()
+
+    async def _read_in_order(self, ids: list[UUID]) -> list[RetailCustomer]:
+        """The customers behind the ids. Finding first and reading after keeps what has to be sorted small."""
+        found = await self._all(RetailCustomer, customer_rows + SQL(" WHERE c.id = ANY(%s)"), [ids]) if ids else []
+        by_id = {customer.id: customer for customer in found}
+        return [by_id[customer_id] for customer_id in ids]
+
+    async def _count(self, conditions: Conditions, at_most: int | None = None) -> int:
+        query = SQL("SELECT count(*) FROM ({} LIMIT {}) AS found").format(_matching(conditions), at_most)
+        cursor = await self._connection.execute(query, conditions.parameters, prepare=planned_for_its_values)
+        [total] = await cursor.fetchone() or (0,)
+        return int(total)
+
+    async def _estimate(self, conditions: Conditions) -> int:
+        query = SQL("EXPLAIN (FORMAT JSON) {}").format(_matching(conditions))
+        cursor = await self._connection.execute(query, conditions.parameters, prepare=planned_for_its_values)
+        [plan] = await cursor.fetchone() or ([],)
+        return int(plan[0]["Plan"]["Plan Rows"])
+
+
+def _matching(conditions: Conditions) -> Composed:
+    return SQL("SELECT FROM customers c {}{}").format(joined_tables, conditions.where())

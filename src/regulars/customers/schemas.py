@@ -1,0 +1,192 @@
+"""What callers send and read about customers."""
+
+from collections.abc import Callable
+from typing import Annotated, Self, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from regulars.customers.identifiers import CustomerNumber, Email, Phone, parse_customer_number, parse_email, parse_phone
+from regulars.customers.masking import masked_customer
+from regulars.customers.models import CustomerProfile, RetailCustomer
+from regulars.formulas.rfm import RFMSegment
+from regulars.kit.money import format_money
+from regulars.kit.schemas import Day, Id, Instant, MoneyText, RequestSchema, ResponseSchema, Tags, Text
+from regulars.kit.settings import Settings
+
+Key = TypeVar("Key", bound=str)
+
+
+def _normal_form(parse: Callable[[str], Key]) -> AfterValidator:
+    """Turns a text into its key, or refuses it with the parser's own words, which never repeat what was sent."""
+
+    def validate(text: str) -> Key:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise PydanticCustomError("format", "{expected}", {"expected": str(error)}) from error
+
+    return AfterValidator(validate)
+
+
+EmailText: TypeAlias = Annotated[
+    Email,
+    _normal_form(parse_email),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254, "examples": ["john@example.com"]}),
+]
+PhoneText: TypeAlias = Annotated[
+    Phone,
+    _normal_form(parse_phone),
+    WithJsonSchema({"type": "string", "pattern": "^\\+", "maxLength": 32, "examples": ["+919876543210"]}),
+]
+CustomerNumberText: TypeAlias = Annotated[
+    CustomerNumber,
+    _normal_form(parse_customer_number),
+    WithJsonSchema({"type": "string", "pattern": "^CUST-[0-9]{8}-[0-9]{4,9}$", "examples": ["CUST-20260615-0001"]}),
+]
+
+Name: TypeAlias = Annotated[str, Text(100)]
+Place: TypeAlias = Annotated[str, Text(100)]
+AddressLine: TypeAlias = Annotated[str, Text(200)]
+Word: TypeAlias = Annotated[str, Text(50)]
+
+
+class RetailCustomerBase(RequestSchema):
+    """What a person may tell about a customer: every field that can be edited."""
+
+    first_name: Name | None = None
+    last_name: Name | None = None
+    email: EmailText | None = None
+    phone: PhoneText | None = Field(default=None, description="With + and country code.")
+    date_of_birth: Day | None = None
+    gender: Word | None = None
+    address_line1: AddressLine | None = None
+    address_line2: AddressLine | None = None
+    postal_code: Annotated[str, Text(20)] | None = None
+    city: Place | None = None
+    state: Place | None = None
+    country: Place | None = None
+    email_marketing_consent: bool = False
+    sms_marketing_consent: bool = False
+    push_notification_consent: bool = False
+    preferred_categories: Tags = []
+    preferred_brands: Tags = []
+    preferred_sizes: Tags = []
+    preferred_colors: Tags = []
+    preferred_payment_method: Word | None = None
+    acquisition_source: Place | None = None
+    acquisition_campaign: Place | None = None
+    referrer_customer_id: Id | None = None
+    notes: Annotated[str, Text(4000, lines=True)] | None = None
+    tags: Tags = []
+
+
+class RetailCustomerCreate(RetailCustomerBase):
+    """A new customer: a name, and an e-mail address or a phone number."""
+
+    first_name: Name
+    last_name: Name
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        if self.email is None and self.phone is None:
+            raise PydanticCustomError("missing", "email or phone is required")
+        return self
+
+    def profile(self) -> CustomerProfile:
+        """The fields as they are stored."""
+        return CustomerProfile(**dict(self))
+
+
+class RetailCustomerUpdate(RetailCustomerBase):
+    """Changes of a profile: a field that is absent stays, an explicit null clears it."""
+
+    def changes(self) -> dict[str, object]:
+        """The fields that were sent, with their new values."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class RetailCustomerListResponse(ResponseSchema):
+    """A customer in a list."""
+
+    id: Id
+    customer_number: str
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    phone: str | None
+    city: str | None
+    country: str | None
+    is_active: bool
+    is_verified: bool
+    total_orders: int
+    total_spent: MoneyText
+    last_order_date: Day | None
+    rfm_segment: RFMSegment | None = Field(description="`prospect` before the first order; null until scored.")
+    rfm_segment_label: str | None
+    clv: MoneyText | None
+    tags: list[str]
+    created_at: Instant
+    deleted_at: Instant | None
+    masked: bool = Field(description="Whether direct identifiers are hidden from this caller.")
+
+    @classmethod
+    def of(cls, customer: RetailCustomer, settings: Settings, *, masked: bool) -> Self:
+        """The customer as a caller sees it: money rounded, days in store time, identifiers masked or not."""
+        shown = masked_customer(customer) if masked else customer
+        computed = (
+            _money(shown, settings.currency) | _order_days(shown, settings) | _segment(shown) | {"masked": masked}
+        )
+        plain = {name: getattr(shown, name) for name in cls.model_fields if name not in computed}
+        return cls.model_validate(plain | computed)
+
+
+class RetailCustomerResponse(RetailCustomerListResponse):
+    """All about a customer."""
+
+    date_of_birth: Day | None
+    gender: str | None
+    address_line1: str | None
+    address_line2: str | None
+    postal_code: str | None
+    state: str | None
+    is_email_verified: bool
+    is_phone_verified: bool
+    average_order_value: MoneyText | None
+    first_order_date: Day | None
+    rfm_recency_score: int | None
+    rfm_frequency_score: int | None
+    rfm_monetary_score: int | None
+    rfm_last_calculated: Instant | None
+    clv_last_calculated: Instant | None
+    email_marketing_consent: bool
+    sms_marketing_consent: bool
+    push_notification_consent: bool
+    preferred_categories: list[str]
+    preferred_brands: list[str]
+    preferred_sizes: list[str]
+    preferred_colors: list[str]
+    preferred_payment_method: str | None
+    acquisition_source: str | None
+    acquisition_campaign: str | None
+    referrer_customer_id: Id | None
+    user_id: Id | None
+    notes: str | None
+    version: int = Field(description="Counts the changes of editable fields; the ETag.")
+    updated_at: Instant
+    erased_at: Instant | None
+
+
+def _money(customer: RetailCustomer, currency: str) -> dict[str, object]:
+    amounts = {name: getattr(customer, name) for name in ("total_spent", "average_order_value", "clv")}
+    return {name: None if amount is None else format_money(amount, currency) for name, amount in amounts.items()}
+
+
+def _order_days(customer: RetailCustomer, settings: Settings) -> dict[str, object]:
+    instants = {name: getattr(customer, name) for name in ("first_order_date", "last_order_date")}
+    return {name: None if instant is None else settings.clock.day_of(instant) for name, instant in instants.items()}
+
+
+def _segment(customer: RetailCustomer) -> dict[str, object]:
+    segment = RFMSegment(customer.rfm_segment) if customer.rfm_segment else None
+    return {"rfm_segment": segment, "rfm_segment_label": segment.label if segment else None}

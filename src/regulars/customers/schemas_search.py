@@ -1,0 +1,117 @@
+"""The one set of filters: the list, the search, the export and the segments of people all take it."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from regulars.customers.schemas import CustomerNumberText, EmailText, Name, PhoneText, Place, Word
+from regulars.formulas.rfm import RFMSegment
+from regulars.kit.schemas import Day, Id, Limit, Money, Offset, OneOf, QuerySchema, RequestSchema, Text
+
+longest_list = 50
+
+Words: TypeAlias = Annotated[list[Word], Field(max_length=longest_list)]
+Places: TypeAlias = Annotated[list[Place], Field(max_length=longest_list)]
+Segments: TypeAlias = Annotated[list[OneOf[RFMSegment]], Field(max_length=longest_list)]
+Score: TypeAlias = Annotated[int, Field(ge=1, le=5)]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Chance: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
+SortKey: TypeAlias = Literal[
+    "created_at", "updated_at", "last_name", "customer_number", "last_order_date", "first_order_date",
+    "total_orders", "total_spent", "average_order_value", "clv",
+    "rfm_recency_score", "rfm_frequency_score", "rfm_monetary_score",
+    "-created_at", "-updated_at", "-last_name", "-customer_number", "-last_order_date", "-first_order_date",
+    "-total_orders", "-total_spent", "-average_order_value", "-clv",
+    "-rfm_recency_score", "-rfm_frequency_score", "-rfm_monetary_score",
+]  # fmt: skip
+
+_ranges = {"_max": "_min", "_to": "_from"}
+_no_filters = {"sort", "limit", "offset", "include_deleted"}
+
+
+class RetailCustomerSearchFilters(RequestSchema):
+    """Which customers: all filters must hold; of a list, one value is enough. Ranges include both ends."""
+
+    q: Annotated[str, Text(100, min_length=2)] | None = Field(
+        default=None,
+        description="Part of name, e-mail, phone or number; two characters match beginnings of words only.",
+    )
+    email: EmailText | None = None
+    phone: PhoneText | None = None
+    customer_number: CustomerNumberText | None = None
+    first_name: Name | None = Field(default=None, description="How it begins.")
+    last_name: Name | None = Field(default=None, description="How it begins.")
+    gender: Words = []
+    date_of_birth_from: Day | None = None
+    date_of_birth_to: Day | None = None
+    city: Places = []
+    state: Places = []
+    country: Places = []
+    is_active: bool | None = None
+    is_verified: bool | None = None
+    is_email_verified: bool | None = None
+    is_phone_verified: bool | None = None
+    rfm_segment: Segments = []
+    rfm_recency_score_min: Score | None = None
+    rfm_recency_score_max: Score | None = None
+    rfm_frequency_score_min: Score | None = None
+    rfm_frequency_score_max: Score | None = None
+    rfm_monetary_score_min: Score | None = None
+    rfm_monetary_score_max: Score | None = None
+    clv_min: Money | None = None
+    clv_max: Money | None = None
+    p_buy_min: Chance | None = Field(default=None, description="Chance of a purchase, by method `model`.")
+    p_buy_max: Chance | None = None
+    total_spent_min: Money | None = None
+    total_spent_max: Money | None = None
+    average_order_value_min: Money | None = None
+    average_order_value_max: Money | None = None
+    total_orders_min: Count | None = None
+    total_orders_max: Count | None = None
+    has_orders: bool | None = None
+    first_order_from: Day | None = Field(default=None, description="Store day, as all days here.")
+    first_order_to: Day | None = None
+    last_order_from: Day | None = None
+    last_order_to: Day | None = None
+    ordered_from: Day | None = Field(default=None, description="Has a valid order in the period.")
+    ordered_to: Day | None = None
+    created_from: Day | None = None
+    created_to: Day | None = None
+    email_marketing_consent: bool | None = None
+    sms_marketing_consent: bool | None = None
+    push_notification_consent: bool | None = None
+    preferred_categories: Words = []
+    preferred_brands: Words = []
+    tags_any: Words = []
+    tags_all: Words = []
+    tags_none: Words = []
+    acquisition_source: Places = []
+    acquisition_campaign: Places = []
+    referrer_customer_id: Id | None = None
+    user_id: Id | None = None
+    include_deleted: bool = Field(default=False, description="Also deleted and erased records.")
+    sort: SortKey = Field(default="-created_at", description="`-` for descending; ties by id, missing values last.")
+    limit: Limit = 50
+    offset: Offset = 0
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _in_order(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any field
+        for end, start in _ranges.items():
+            name = info.field_name or ""
+            least = info.data.get(name.removesuffix(end) + start) if name.endswith(end) else None
+            if value is not None and least is not None and value < least:
+                raise PydanticCustomError(
+                    "range", "{expected}", {"expected": f"must not be below {name.removesuffix(end)}{start}"}
+                )
+        return value
+
+    def given(self) -> dict[str, Any]:
+        """The filters that were set, without sorting, paging and `include_deleted`."""
+        return {name: value for name, value in self if name not in _no_filters and value is not None and value != []}
+
+
+class RetailCustomerListQuery(RetailCustomerSearchFilters, QuerySchema):
+    """`RetailCustomerSearchFilters` as query parameters."""

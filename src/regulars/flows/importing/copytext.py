@@ -1,0 +1,110 @@
+"""Rows as text for COPY: identifiers in their normal form, order lines checked, unreadable rows marked."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+from regulars.customers.identifiers import parse_email, parse_phone
+from regulars.flows.importing.lines import LinesProblem, read_lines
+from regulars.flows.importing.rows import ImportRow, money_fields
+from regulars.kit.errors import OperatorError
+
+rows_per_block = 2_000
+# Customers come again, and their addresses with them: parsing each once is most of the speed. Memory stays bounded.
+_remembered = 1 << 17
+_escapes = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_undecodable = range(0xDC80, 0xDD00)
+
+
+class CopyText:
+    """Turns rows into blocks of COPY text: line, problem, raw, products, then the columns.
+
+    Args:
+        columns: The fields of each row's values.
+        minor_units: Decimals of the currency.
+        lines_are_canonical: Whether order lines are checked and written down already.
+    """
+
+    def __init__(self, columns: Sequence[str], *, minor_units: int, lines_are_canonical: bool = False) -> None:
+        self._columns = columns
+        self._minor_units = minor_units
+        self._parsers = [
+            (columns.index(field), lru_cache(_remembered)(parse), f"{field}-format")
+            for field, parse in (("email", parse_email), ("phone", parse_phone))
+            if field in columns
+        ]
+        self._lines = columns.index("lines") if "lines" in columns and not lines_are_canonical else None
+        self._plain = not self._parsers and self._lines is None
+        self._unescaped_tabs = len(columns) - 1
+
+    def blocks(self, rows: Iterable[ImportRow]) -> Iterator[tuple[int, bytes]]:
+        """Blocks of encoded text, each after its count of rows.
+
+        Raises:
+            OperatorError: a row is no text in the encoding with which the file was opened; names its line.
+        """
+        block: list[str] = []
+        for row in rows:
+            block.append(self._text(row))
+            if len(block) == rows_per_block:
+                yield len(block), _encoded(block)
+                block = []
+        if block:
+            yield len(block), _encoded(block)
+
+    def _text(self, row: ImportRow) -> str:
+        line, values, problem, raw = row
+        if problem is None and self._plain:
+            text = "\t".join(values)
+            if _is_plain(text, self._unescaped_tabs):
+                return f"{line}\t\t\t\t{text}\n"
+        products = ""
+        if problem is None:
+            problem, products, values = self._prepared(values)
+        if "\0" in raw or any("\0" in value for value in values):
+            problem, raw, values = "unreadable-row", raw.replace("\0", ""), ()
+        parts = [problem or "", raw, products, *(values or [""] * len(self._columns))]
+        return f"{line}\t" + "\t".join(part.translate(_escapes) for part in parts) + "\n"
+
+    def _prepared(self, values: Sequence[str]) -> tuple[str | None, str, Sequence[str]]:
+        """The first problem of a row, the products of its lines, and its values in normal form."""
+        prepared, problem, products = list(values), None, ""
+        for place, parse, code in self._parsers:
+            if prepared[place].strip():
+                try:
+                    prepared[place] = parse(prepared[place])
+                except ValueError:
+                    problem = problem or code
+        if self._lines is not None and prepared[self._lines].strip():
+            totals = {field: values[self._columns.index(field)] for field in money_fields if field in self._columns}
+            try:
+                prepared[self._lines], found = read_lines(values[self._lines], totals, minor_units=self._minor_units)
+                products = json.dumps(found, ensure_ascii=False) if found else ""
+            except LinesProblem as error:
+                problem = problem or str(error)
+        return problem, products, prepared
+
+
+def _is_plain(text: str, tabs: int) -> bool:
+    return text.count("\t") == tabs and not ("\\" in text or "\n" in text or "\r" in text or "\0" in text)
+
+
+def _encoded(block: list[str]) -> bytes:
+    try:
+        return "".join(block).encode()
+    except UnicodeEncodeError:
+        return b"".join(_encoded_row(text) for text in block)
+
+
+def _encoded_row(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        line = text.partition("\t")[0]
+        if ord(text[error.start]) in _undecodable:
+            raise OperatorError(
+                f"Line {line} holds bytes that are no text in this encoding.",
+                "Say how the file is written: --encoding cp1252.",
+            ) from error
+        # Half of a surrogate pair, escaped in JSON: no text in any encoding.
+        return f"{line}\tunreadable-row{chr(9) * (text.count(chr(9)) - 1)}\n".encode()

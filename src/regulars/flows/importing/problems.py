@@ -1,0 +1,56 @@
+"""Why a line is rejected: a stable code for programs and a sentence for people, which repeats no value of the file."""
+
+from regulars.flows.importing.rows import money_fields
+from regulars.kit.money import minor_units
+
+_money = {
+    "missing": "{field} is missing",
+    "negative": "{field} is negative",
+    "decimals": "{field} has more than the {digits} decimals of {currency}",
+    "format": "{field} is not an amount such as {example}: digits, a point, no grouping, below a million million",
+}
+_sentences = {
+    "unreadable-row": "the line cannot be read: a quote is not closed or misplaced, or it holds a NUL character",
+    "column-count": "the line does not have as many values as the header",
+    "unreadable-json": "the line is not one JSON object",
+    "value-type": "a value of the JSON object has the wrong type: all are texts or numbers, but for the list lines",
+    "order-id-missing": "order_id is missing",
+    "order-id-length": "order_id is longer than 200 characters",
+    "order-repeated": "order_id stands in an earlier line with other content",
+    "order-of-another-customer": "order_id is known as an order of another customer",
+    "order-refunded": "total is below what was already refunded on this order",
+    "ordered-at-missing": "ordered_at is missing",
+    "ordered-at-format": "ordered_at is not a date or time such as 2026-01-31 or 2026-01-31T14:30:00+01:00",
+    "ordered-at-range": "ordered_at is before 1900 or in the future",
+    "currency-mismatch": "currency is not {currency}, the currency of this installation",
+    "status-unknown": "status is none of paid, fulfilled, pending, cancelled",
+    "customer-missing": "the line names no customer: it needs customer_id, email, phone or customer_number",
+    "customer-id-length": "customer_id is longer than 200 characters",
+    "customer-unknown": "customer_number is not known",
+    "customer-conflict": "customer_id and the other identifiers belong to different customers",
+    "email-format": "email is not an e-mail address such as name@example.com",
+    "email-taken": "email belongs to another customer",
+    "phone-format": "phone is not a phone number with country code such as +4930123456",
+    "phone-taken": "phone belongs to another customer",
+    "profile-length": "a name, place or campaign is longer than 100 characters",
+    "date-of-birth-format": "date_of_birth is not a past day such as 1990-05-31, from 1900",
+    "channel-length": "channel is longer than 100 characters",
+    "lines-format": "lines is not a list of at most 500 lines, each with sku, quantity, and unit_price or total",
+    "lines-sum": "the order lines do not add up to the total",
+}
+
+
+def money_code(field: str, kind: str) -> str:
+    """The code of a problem with an amount: `discount-total-negative`."""
+    return f"{field.replace('_', '-')}-{kind}"
+
+
+def sentences(currency: str) -> dict[str, str]:
+    """Every code with its sentence, for an installation with this currency."""
+    digits = minor_units(currency)
+    example = f"{19.99:.{digits}f}"
+    known = {code: text.format(currency=currency) for code, text in _sentences.items()}
+    for field in money_fields:
+        for kind, text in _money.items():
+            known[money_code(field, kind)] = text.format(field=field, digits=digits, currency=currency, example=example)
+    return known

@@ -1,0 +1,124 @@
+"""The staging tables of an import: rows as they were read, and what is left of them after every rule was asked.
+
+All of them are temporary tables of one session: they vanish with it, whatever ends it. `incoming` holds texts,
+`checked` typed values, and a code where a rule was broken.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
+
+from psycopg.sql import SQL, Identifier, Literal
+
+from regulars.flows.importing.repository_rules import amount, first_broken_rule, trimmed_rows
+from regulars.flows.importing.rows import fields, money_fields
+from regulars.kit.database import Repository
+from regulars.kit.money import minor_units
+from regulars.orders.repository_sql import content_hash
+
+_create_incoming = SQL(
+    "CREATE TEMP TABLE incoming (line bigint NOT NULL, problem text, raw text, products text, {})"
+).format(SQL(", ").join(SQL("{} text").format(Identifier(field)) for field in fields))
+
+# OFFSET 0 keeps the planner from merging the levels: a cast must only ever see a text that passed its rule, and no rule
+# shall be asked once for every column that stands on it.
+_create_checked = SQL("""
+    CREATE TEMP TABLE checked AS
+    SELECT line, code, order_id, customer_number, customer_id AS external_customer_id, email, phone,
+        concat_ws(chr(31), 'n' || customer_number, 'x' || customer_id, 'e' || email, 'p' || phone) AS who,
+        ordered_at, ordered_at::date AS ordered_on, status, total, discount_total, tax_total,
+        shipping_total, channel, lines, {content_hash} AS content_hash
+    FROM (
+        SELECT line, code, order_id, customer_number, customer_id, email, phone, channel, lines,
+            {currency}::text AS currency, coalesce(status, 'paid') AS status, NULL::jsonb AS metadata,
+            CASE WHEN code IS NULL THEN ordered_at::timestamptz END AS ordered_at, {amounts}
+        FROM (SELECT *, {code} AS code FROM ({rows}) AS texts OFFSET 0) AS coded
+        OFFSET 0
+    ) AS typed
+""")
+
+
+class StagingRepository(Repository):
+    """Fills the staging tables of one session."""
+
+    async def prepare_session(self, store_timezone: str) -> None:
+        """Set up the tables of one import, in a session where a time without offset is the store's."""
+        await self._execute("SELECT set_config('TimeZone', %s, false)", [store_timezone])
+        await self._execute("SET work_mem = '128MB'")
+        await self._execute("SET temp_buffers = '64MB'")
+        await self._execute(_create_incoming)
+
+    async def copy_rows(
+        self, columns: Collection[str], blocks: Iterable[tuple[int, bytes]], on_rows: Callable[[int], None]
+    ) -> int:
+        """Append blocks of COPY text to `incoming` and count their rows.
+
+        Args:
+            columns: The fields of each row, in order.
+            blocks: Encoded text, each with the number of its rows.
+            on_rows: Told how many rows have come so far.
+        """
+        statement = SQL("COPY incoming (line, problem, raw, products, {}) FROM STDIN (NULL '')").format(
+            SQL(", ").join(map(Identifier, columns))
+        )
+        received = 0
+        async with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for count, block in blocks:
+                await copy.write(block)
+                received += count
+                on_rows(received)
+        return received
+
+    async def take_turn(self, *, wait: bool) -> bool:
+        """Be the only import that matches and writes, until the session ends; answers whether it is so.
+
+        Two imports that meet the same new customers would roll each other back all the time.
+        """
+        key = SQL("hashtextextended('regulars.import_orders', 0)")
+        if wait:
+            await self._execute(SQL("SELECT pg_advisory_lock({})").format(key))
+            return True
+        return bool(await self._value(SQL("SELECT pg_try_advisory_lock({})").format(key)))
+
+    async def check(self, columns: Collection[str], *, currency: str, latest: datetime) -> None:
+        """Fill `checked` from `incoming`.
+
+        Args:
+            columns: The fields that the file has.
+            currency: That of the installation.
+            latest: Orders after this instant lie in the future.
+        """
+        code = first_broken_rule(columns, currency=currency, digits=minor_units(currency), latest=latest)
+        await self._execute(
+            _create_checked.format(
+                content_hash=content_hash,
+                currency=Literal(currency),
+                amounts=SQL(", ").join(map(amount, money_fields)),
+                code=code,
+                rows=trimmed_rows(columns),
+            )
+        )
+        await self._execute("ANALYZE checked (line, code, order_id, who)")
+
+    async def settle_repeats(self) -> int:
+        """Of lines with one order id, keep the first: drop equal ones, mark those with other content.
+
+        Returns how many were dropped.
+        """
+        await self._execute("""
+            CREATE TEMP TABLE repeats AS
+            SELECT line, content_hash = first_value(content_hash) OVER earlier
+                AND who = first_value(who) OVER earlier AS is_equal, row_number() OVER earlier AS occurrence
+            FROM checked
+            WHERE code IS NULL AND order_id IN (
+                SELECT order_id FROM checked WHERE code IS NULL GROUP BY order_id HAVING count(*) > 1
+            )
+            WINDOW earlier AS (PARTITION BY order_id ORDER BY line)
+        """)
+        await self._execute("""
+            UPDATE checked SET code = 'order-repeated' FROM repeats
+            WHERE repeats.line = checked.line AND occurrence > 1 AND NOT is_equal
+        """)
+        return await self._execute("""
+            DELETE FROM checked USING repeats
+            WHERE repeats.line = checked.line AND occurrence > 1 AND is_equal
+        """)

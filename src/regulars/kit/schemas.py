@@ -1,0 +1,221 @@
+"""What schemas are made of: strict base classes, and field types that take one plain form each.
+
+Bodies are validated in Python mode, so that types which JSON lacks (ids, days, instants, money) bring their own
+parser here. Each accepts exactly the form that the API writes and refuses everything Pydantic would guess.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError, core_schema
+
+Item = TypeVar("Item")
+Choice = TypeVar("Choice", bound=Enum)
+
+
+class RequestSchema(BaseModel):
+    """What a caller sends: no unknown fields, no conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class QuerySchema(BaseModel):
+    """Query parameters as one schema: text in one plain form becomes numbers, days and truth values."""
+
+    model_config = ConfigDict(extra="forbid", strict=False, frozen=True)
+
+
+class ResponseSchema(BaseModel):
+    """What we answer; reads its fields from a row's attributes."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class Page(ResponseSchema, Generic[Item]):
+    """A part of a search result, and how much there is."""
+
+    items: list[Item]
+    total: int = Field(description="Exact up to 10,000; above, an estimate.")
+    total_is_estimate: bool
+    limit: int
+    offset: int
+
+
+class Slice(ResponseSchema, Generic[Item]):
+    """A part of a log, newest first, and where to read on."""
+
+    items: list[Item]
+    next_cursor: str | None = Field(description="Send as `cursor` to read on; null at the end.")
+
+
+class Accepted(ResponseSchema):
+    """The request was taken; what follows comes by another way."""
+
+    status: Literal["accepted"] = "accepted"
+
+
+class ProblemError(ResponseSchema):
+    """One fault of a request."""
+
+    in_: Literal["body", "query", "path", "header"] = Field(alias="in")
+    pointer: str
+    code: Literal["missing", "type", "range", "length", "format", "enum", "unknown", "repeated", "characters"]
+    message: str
+
+
+class Problem(ResponseSchema):
+    """Any refusal or fault (RFC 9457). More members may follow, as the slug needs them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="`/problems/<slug>`: identifies the kind of problem; need not resolve.")
+    title: str = Field(description="One fixed sentence for the slug.")
+    status: int = Field(description="The HTTP status.")
+    detail: str | None = Field(default=None, description="One of a few fixed sentences for the slug.")
+    instance: str = Field(description="`urn:uuid:` and the trace id.")
+    trace_id: str = Field(description="32 hex digits, the same as in the log line.")
+    errors: list[ProblemError] = Field(default=[], description="What is wrong with which value.")
+
+
+def _parsed(pattern: str, parse: Callable[[str], Any], expected: str) -> BeforeValidator:
+    """A parser for one plain form of text; a value that is parsed already passes on."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def validate(value: object) -> object:
+        if not isinstance(value, str):
+            if isinstance(value, (int, float, list, dict, type(None))):
+                raise PydanticCustomError("type", "{expected}", {"expected": expected})
+            return value
+        if not compiled.fullmatch(value):
+            raise PydanticCustomError("format", "{expected}", {"expected": expected})
+        try:
+            return parse(value)
+        except (ValueError, OverflowError) as error:
+            raise PydanticCustomError("format", "{expected}", {"expected": expected}) from error
+
+    return BeforeValidator(validate)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text.upper()).astimezone(UTC)
+
+
+def _rfc3339(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Id: TypeAlias = Annotated[
+    UUID,
+    _parsed(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", UUID, "must be a UUID with hyphens"),
+]
+"""An id: a UUID with hyphens, in any case; written in lower case."""
+
+Day: TypeAlias = Annotated[date, _parsed(r"\d{4}-\d\d-\d\d", date.fromisoformat, "must be a day such as 2026-01-31")]
+"""A calendar day, `YYYY-MM-DD`."""
+
+Instant: TypeAlias = Annotated[
+    datetime,
+    _parsed(
+        r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)",
+        _instant,
+        "must be an instant with offset such as 2026-01-31T12:00:00Z",
+    ),
+    PlainSerializer(_rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""An instant in RFC 3339 with an offset; kept and written in UTC."""
+
+Money: TypeAlias = Annotated[
+    Decimal,
+    Field(ge=0, lt=10**14),
+    _parsed(r"-?(0|[1-9]\d{0,13})(\.\d{1,3})?", Decimal, 'must be an amount in a string such as "19.99"'),
+    WithJsonSchema({"type": "string", "pattern": r"^(0|[1-9][0-9]{0,13})(\.[0-9]{1,3})?$", "examples": ["19.99"]}),
+]
+"""An amount as callers send it: a string. That it has no more than the currency's minor units is for the service."""
+
+MoneyText: TypeAlias = Annotated[str, Field(pattern=r"^-?\d+(\.\d{1,3})?$", examples=["19.99"])]
+"""An amount as we write it: `format_money()` in a string."""
+
+Points: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]
+"""Points of one award, redemption or adjustment: always positive."""
+
+Limit: TypeAlias = Annotated[int, Field(ge=1, le=100, description="How many to return.")]
+Offset: TypeAlias = Annotated[int, Field(ge=0, le=100_000, description="How many to leave out at the start.")]
+
+OneOf: TypeAlias = Annotated[Choice, Field(strict=False)]
+"""A member of an enum by its value: `OneOf[LoyaltyTier]`."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Marks a text that is trimmed and kept in NFC: `Annotated[str, Text(100)]`.
+
+    Refused are control characters, characters that turn the direction of reading, and text that shows nothing.
+
+    Args:
+        max_length: In code points, after trimming.
+        min_length: In code points, after trimming.
+        lines: Whether tabs and line ends may occur, as in notes.
+    """
+
+    max_length: int
+    min_length: int = 1
+    lines: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:  # noqa: ANN401
+        """Clean before the length is taken."""
+        text = core_schema.str_schema(min_length=self.min_length, max_length=self.max_length, strict=True)
+        return core_schema.no_info_before_validator_function(self.clean, text)
+
+    def clean(self, value: object) -> object:
+        """The trimmed NFC form of a text; anything else passes on to be refused as no text."""
+        if not isinstance(value, str):
+            return value
+        text = unicodedata.normalize("NFC", value.strip())
+        allowed = "\t\n\r" if self.lines else ""
+        if any(_is_hidden_control(character) and character not in allowed for character in text):
+            raise PydanticCustomError("characters", "contains characters that are not allowed")
+        if text and all(_shows_nothing(character) for character in text):
+            raise PydanticCustomError("characters", "shows nothing")
+        return text
+
+
+_direction_overrides = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_blank_letters = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
+
+
+def _is_hidden_control(character: str) -> bool:
+    return character in _direction_overrides or unicodedata.category(character) in {"Cc", "Zl", "Zp"}
+
+
+def _shows_nothing(character: str) -> bool:
+    return (
+        character in _blank_letters
+        or character.isspace()
+        or unicodedata.category(character) in {"Cf", "Cc", "Cs", "Cn"}
+    )
+
+
+def _unique(items: list[Item]) -> list[Item]:
+    return list(dict.fromkeys(items))
+
+
+Tags: TypeAlias = Annotated[list[Annotated[str, Text(50)]], Field(max_length=50), AfterValidator(_unique)]
+"""Up to 50 tags of up to 50 characters; one that is repeated counts once."""

@@ -1,0 +1,208 @@
+"""What callers send and read about orders."""
+
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from regulars.customers.schemas import CustomerNumberText, EmailText, PhoneText
+from regulars.kit.money import format_money
+from regulars.kit.schemas import Day, Id, Instant, Money, MoneyText, RequestSchema, ResponseSchema, Text
+from regulars.orders.lines import most_lines
+from regulars.orders.models import NewOrder, NewOrderStatus, Order, OrderLine, OrderStatus, OrderTotals, StoredLine
+
+metadata_bytes = 4096
+
+
+def _quantity(value: object) -> object:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**8:
+        return Decimal(value)
+    if isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]{0,7})(\.[0-9]{1,3})?", value):
+        return Decimal(value)
+    raise PydanticCustomError("format", 'must be a whole number such as 2, or an amount in a string such as "0.333"')
+
+
+Quantity: TypeAlias = Annotated[
+    Decimal,
+    BeforeValidator(_quantity),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^-?[0-9]{1,8}(\.[0-9]{1,3})?$"}]}),
+]
+"""Pieces as a whole number, weights and lengths as a string with up to three decimals."""
+
+Source: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$", examples=["webshop"])]
+"""The system an order comes from."""
+
+
+class OrderLineCreate(RequestSchema):
+    """One line of a new order. Either `unit_price` or `total` may be left out."""
+
+    sku: Annotated[str, Text(200)]
+    quantity: Quantity = Field(description="Below zero for something brought back.")
+    unit_price: Money | None = None
+    discount: Money = Field(default=Decimal(0), description="Taken off the line.")
+    total: Money | None = Field(default=None, description="Left out: quantity times unit_price less discount.")
+
+    @field_validator("quantity")
+    @classmethod
+    def _not_nothing(cls, quantity: Decimal) -> Decimal:
+        if not quantity:
+            raise PydanticCustomError("range", "must not be zero")
+        return quantity
+
+
+class OrderCreate(RequestSchema):
+    """A new order, and who made it: exactly one of customer_id, customer_number, email, phone."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "source": "webshop",
+                    "external_id": "W-10042",
+                    "email": "john@example.com",
+                    "ordered_at": "2026-01-31T12:00:00Z",
+                    "total": "24.90",
+                    "shipping_total": "4.90",
+                    "lines": [{"sku": "SOAP-1", "quantity": 2, "unit_price": "10.00"}],
+                }
+            ]
+        }
+    )
+
+    source: Source | None = Field(default=None, description="An API client may leave it out: its own is filled in.")
+    external_id: Annotated[str, Text(200)] = Field(description="The order's id in its source.")
+    customer_id: Id | None = None
+    customer_number: CustomerNumberText | None = None
+    email: EmailText | None = None
+    phone: PhoneText | None = None
+    ordered_at: Instant = Field(description="Not in the future.")
+    currency: str | None = Field(default=None, description="That of the installation, or left out.")
+    total: Money = Field(description="What the customer pays.")
+    discount_total: Money = Field(default=Decimal(0), description="Beyond the discounts of the lines.")
+    tax_total: Money = Decimal(0)
+    shipping_total: Money = Decimal(0)
+    status: NewOrderStatus = "paid"
+    channel: Annotated[str, Text(100)] | None = None
+    metadata: dict[str, Any] | None = Field(default=None, description="Whatever you want to find again; up to 4 KiB.")
+    lines: list[OrderLineCreate] = Field(default=[], max_length=most_lines)
+
+    @model_validator(mode="after")
+    def _names_one_customer(self) -> Self:
+        named = (self.customer_id, self.customer_number, self.email, self.phone)
+        if sum(name is not None for name in named) != 1:
+            raise PydanticCustomError(
+                "missing", "exactly one of customer_id, customer_number, email, phone is required"
+            )
+        return self
+
+    def totals(self) -> OrderTotals:
+        """The amounts of the whole order."""
+        return OrderTotals(self.total, self.discount_total, self.tax_total, self.shipping_total)
+
+    def as_new(self, source: str, currency: str, lines: Sequence[OrderLine]) -> NewOrder:
+        """The order as it is written, with its lines completed."""
+        return NewOrder(
+            source=source,
+            external_id=self.external_id,
+            ordered_at=self.ordered_at,
+            totals=self.totals(),
+            currency=currency,
+            status=self.status,
+            channel=self.channel,
+            metadata=self.metadata,
+            lines=lines,
+        )
+
+    @field_validator("metadata")
+    @classmethod
+    def _not_too_long(cls, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+        if len(json.dumps(metadata).encode()) > metadata_bytes:
+            raise PydanticCustomError("length", "must be at most 4 KiB as JSON")
+        return metadata
+
+
+class OrderLineResponse(ResponseSchema):
+    """One line of an order."""
+
+    line_number: int
+    sku: str
+    quantity: str
+    unit_price: str
+    discount: MoneyText
+    total: MoneyText
+
+    @classmethod
+    def of(cls, line: StoredLine, currency: str) -> Self:
+        """The line with its amounts as texts; the price of one keeps up to four decimals."""
+        return cls(
+            line_number=line.line_number,
+            sku=line.sku,
+            quantity=_plain(line.quantity),
+            unit_price=_plain(line.unit_price),
+            discount=format_money(line.discount, currency),
+            total=format_money(line.total, currency),
+        )
+
+
+class OrderResponse(ResponseSchema):
+    """An order as it is stored."""
+
+    id: Id
+    customer_id: Id
+    source: str
+    external_id: str
+    status: OrderStatus
+    currency: str
+    ordered_at: Instant
+    ordered_on: Day = Field(description="The store's day of the purchase.")
+    total: MoneyText
+    discount_total: MoneyText
+    tax_total: MoneyText
+    shipping_total: MoneyText
+    refunded_total: MoneyText
+    cancelled_on: Day | None
+    channel: str | None
+    metadata: dict[str, Any] | None
+    lines: list[OrderLineResponse]
+    created_at: Instant
+    updated_at: Instant
+
+    @classmethod
+    def of(cls, order: Order, lines: list[StoredLine]) -> Self:
+        """The order with its lines, money as texts."""
+        amounts = ("total", "discount_total", "tax_total", "shipping_total", "refunded_total")
+        money = {name: format_money(getattr(order, name), order.currency) for name in amounts}
+        shown = [OrderLineResponse.of(line, order.currency) for line in lines]
+        plain = {name: getattr(order, name) for name in cls.model_fields if name not in {*amounts, "lines"}}
+        return cls(**plain, **money, lines=shown)
+
+
+class ImportLineError(ResponseSchema):
+    """A line that was not imported."""
+
+    line: int = Field(description="Where it begins; a CSV header is line 1.")
+    code: str = Field(description="A stable word.", examples=["total-negative"])
+    message: str = Field(examples=["total is negative"])
+
+
+class ImportResult(ResponseSchema):
+    """What became of the lines of an import."""
+
+    received: int
+    created: int
+    updated: int = Field(description="Known orders that have other content now.")
+    unchanged: int = Field(description="Known orders, and repeated lines.")
+    failed: int
+    customers_created: int
+    errors: list[ImportLineError] = Field(description="The first 1,000.")
+
+
+def _plain(number: Decimal) -> str:
+    """A number without needless zeros or an exponent: `2`, `0.333`."""
+    return f"{number.normalize():f}"

@@ -1,0 +1,187 @@
+"""Every route against every role, as the access matrix has it."""
+
+import csv
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from regulars.api.access import Requires
+from regulars.api.routing import Route
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
+from tests.api.conftest import AsRole
+from tests.factories.customers import make_customer
+
+roles = ("customer", "service", "staff", "analyst", "admin")
+Row = dict[str, str]
+
+
+def read_matrix() -> dict[str, Row]:
+    with (Path(__file__).parent.parent / "spec" / "access_matrix.csv").open(newline="") as file:
+        return {f"{row['method']} {row['path']}": row for row in csv.DictReader(file)}
+
+
+matrix = read_matrix()
+
+# Rows whose routes do not exist yet. A route that appears must leave this list; in the end it is empty.
+not_yet = frozenset(
+    {
+        "POST /api/v1/retail-customers/register",
+        "PUT /api/v1/retail-customers/{customer_id}",
+        "POST /api/v1/retail-customers/{customer_id}/verify-email",
+        "POST /api/v1/retail-customers/{customer_id}/verify-phone",
+        "POST /api/v1/retail-customers/{customer_id}/deactivate",
+        "POST /api/v1/retail-customers/{customer_id}/reactivate",
+        "DELETE /api/v1/retail-customers/{customer_id}",
+        "GET /api/v1/retail-customers/{customer_id}/loyalty/balance",
+        "GET /api/v1/retail-customers/{customer_id}/loyalty/transactions",
+        "POST /api/v1/retail-customers/loyalty/earn",
+        "POST /api/v1/retail-customers/loyalty/redeem",
+        "POST /api/v1/retail-customers/loyalty/adjust",
+        "POST /api/v1/retail-customers/loyalty/expire-points",
+        "PUT /api/v1/retail-customers/loyalty/tier",
+        "POST /api/v1/retail-customers/{customer_id}/loyalty/auto-tier",
+        "GET /api/v1/retail-customers/{customer_id}/preferences",
+        "POST /api/v1/retail-customers/{customer_id}/preferences",
+        "PUT /api/v1/retail-customers/{customer_id}/preferences/{preference_id}",
+        "POST /api/v1/retail-customers/{customer_id}/preferences/bulk",
+        "DELETE /api/v1/retail-customers/{customer_id}/preferences/{preference_id}",
+        "POST /api/v1/retail-customers/bulk/status",
+        "POST /api/v1/retail-customers/bulk/tier",
+        "GET /api/v1/retail-customers/analytics/loyalty/metrics",
+        "GET /api/v1/retail-customers/{customer_id}/analytics/summary",
+        "PUT /api/v1/auth/me/password",
+        "POST /api/v1/auth/password/forgot",
+        "POST /api/v1/auth/password/reset",
+        "GET /api/v1/auth/users",
+        "POST /api/v1/auth/users",
+        "GET /api/v1/auth/users/{user_id}",
+        "PUT /api/v1/auth/users/{user_id}",
+        "DELETE /api/v1/auth/users/{user_id}",
+        "GET /api/v1/auth/clients",
+        "POST /api/v1/auth/clients",
+        "GET /api/v1/auth/clients/{client_id}",
+        "PUT /api/v1/auth/clients/{client_id}",
+        "POST /api/v1/auth/clients/{client_id}/rotate-secret",
+        "DELETE /api/v1/auth/clients/{client_id}",
+        "POST /api/v1/retail-customers/register/confirm",
+        "POST /api/v1/retail-customers/{customer_id}/verify-email/send",
+        "POST /api/v1/retail-customers/{customer_id}/verify-phone/send",
+        "POST /api/v1/retail-customers/{customer_id}/engagement",
+        "POST /api/v1/retail-customers/export",
+        "GET /api/v1/retail-customers/{customer_id}/purchase-history",
+        "GET /api/v1/retail-customers/{customer_id}/loyalty/expiring",
+        "POST /api/v1/retail-customers/loyalty/redemptions/{transaction_id}/restore",
+        "GET /api/v1/retail-customers/loyalty/audit",
+        "POST /api/v1/retail-customers/bulk/tags",
+        "GET /api/v1/retail-customers/analytics/rfm/movement",
+        "GET /api/v1/retail-customers/analytics/clv/backtest",
+        "GET /api/v1/retail-customers/analytics/acquisition",
+        "GET /api/v1/retail-customers/analytics/retention",
+        "GET /api/v1/orders",
+        "GET /api/v1/orders/{order_id}",
+        "POST /api/v1/orders/{order_id}/refunds",
+        "POST /api/v1/orders/{order_id}/cancel",
+        "PUT /api/v1/products/{sku}",
+        "GET /api/v1/products/{sku}",
+        "GET /api/v1/products",
+        "GET /api/v1/retail-customers/{customer_id}/consents",
+        "POST /api/v1/retail-customers/{customer_id}/consents",
+        "POST /api/v1/retail-customers/{customer_id}/export",
+        "POST /api/v1/retail-customers/{customer_id}/erase",
+        "GET /api/v1/jobs/{job_id}",
+        "GET /api/v1/jobs/{job_id}/result",
+        "GET /metrics",
+        "GET /api/v1/docs",
+    }
+)
+
+samples = {
+    "customer_number": "CUST-20260101-0001",
+    "email": "nobody@example.com",
+    "sku": "sku-1",
+}
+
+
+def routes_of(app: FastAPI) -> dict[str, Route]:
+    found: dict[str, Route] = {}
+    for context in iter_route_contexts(app.routes):
+        assert isinstance(context.original_route, Route)
+        if context.include_in_schema:
+            found |= {f"{method} {context.path_format}": context.original_route for method in context.methods or ()}
+    return found
+
+
+@pytest.fixture
+def routes(app: FastAPI) -> dict[str, Route]:
+    return routes_of(app)
+
+
+async def test_the_application_has_the_routes_of_the_matrix_and_no_others(routes: dict[str, Route]) -> None:
+    assert routes.keys() - matrix.keys() == set()
+    assert matrix.keys() - routes.keys() == not_yet
+
+
+present = sorted(matrix.keys() - not_yet)
+
+
+@pytest.mark.parametrize("name", present)
+async def test_a_route_asks_for_the_scope_of_its_row(routes: dict[str, Route], name: str) -> None:
+    row, policy = matrix[name], routes[name].policy
+    scopes = tuple(row["scope"].split("|"))
+    if not isinstance(policy, Requires):
+        assert scopes == ("public",)
+        return
+    assert policy.scopes == scopes
+    assert policy.own == (row["customer"] == "own" and not scopes[0].startswith("self"))
+
+
+async def test_an_alias_asks_for_the_same_as_its_route(app: FastAPI, routes: dict[str, Route]) -> None:
+    hidden = [context for context in iter_route_contexts(app.routes) if not context.include_in_schema]
+    for alias in hidden:
+        for method in alias.methods or ():
+            original = routes[f"{method} {alias.path_format}/"]
+            assert (alias.endpoint, alias.original_route.policy) == (original.endpoint, original.policy)  # type: ignore[attr-defined]
+
+
+# Who may only look up names one customer exactly (footnote 2 of the matrix).
+queries = {("GET /api/v1/retail-customers/", "service"): "?email=nobody@example.com"}
+
+
+async def call(client: httpx.AsyncClient, name: str, customer_id: UUID, query: str = "") -> httpx.Response:
+    """A request that gets past nothing but the check of the caller."""
+    method, path = name.split(" ")
+    values = {"customer_id": str(customer_id), **samples}
+    for placeholder in [part.strip("{}") for part in path.split("/") if part.startswith("{")]:
+        path = path.replace("{" + placeholder + "}", values.get(placeholder, str(customer_id)))
+    return await client.request(method, path + query, headers={"Accept": "*/*"})
+
+
+def without_trace(answer: httpx.Response) -> dict[str, object]:
+    return {name: value for name, value in answer.json().items() if name not in {"instance", "trace_id"}}
+
+
+@pytest.mark.parametrize("name", present)
+async def test_the_cells_of_a_row_hold(
+    client: httpx.AsyncClient, as_role: AsRole, connection: Connection, clock: Clock, name: str
+) -> None:
+    row, known, unknown = matrix[name], (await make_customer(connection, clock)).id, uuid4()
+    anonymous = await call(client, name, known)
+    if row["anonymous"] == "deny":
+        assert (anonymous.status_code, anonymous.json()["type"]) == (401, "/problems/unauthenticated")
+        assert anonymous.headers["WWW-Authenticate"] == "Bearer"
+        assert without_trace(await call(client, name, unknown)) == without_trace(anonymous)
+    for role in roles:
+        caller = await as_role(role)
+        answer = await call(caller, name, known, queries.get((name, role), ""))
+        if row[role] == "deny":
+            assert (answer.status_code, answer.json()["type"]) == (403, "/problems/insufficient-scope"), role
+            assert without_trace(await call(caller, name, unknown)) == without_trace(answer)
+        elif row[role] == "public":
+            assert answer.status_code == anonymous.status_code, role
+        else:
+            assert answer.status_code not in {401, 403}, role

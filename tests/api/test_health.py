@@ -1,0 +1,92 @@
+"""The probes and the three ways not to be ready."""
+
+import asyncio
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from regulars.api.limits import Limits
+from regulars.app import create_app
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection, Database, is_durable
+from regulars.kit.settings import Settings
+from tests.api.conftest import client_of
+from tests.conftest import RolledBackDatabase
+
+
+async def test_the_process_says_that_it_lives(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/livez")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "failed": None})
+
+
+async def test_readiness_is_what_the_database_says(client: httpx.AsyncClient, connection: Connection) -> None:
+    answer = await client.get("/readyz")
+    durable = await is_durable(connection)
+    assert answer.json()["failed"] == (None if durable else "durability")
+    assert answer.status_code == (200 if durable else 503)
+
+
+async def test_a_server_that_may_lose_commits_is_not_ready(client: httpx.AsyncClient, connection: Connection) -> None:
+    await connection.execute("SET LOCAL synchronous_commit = off")
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (503, {"status": "unavailable", "failed": "durability"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE alembic_version SET version_num = '0000'", "DROP TABLE alembic_version", "DELETE FROM alembic_version"],
+)
+async def test_a_foreign_schema_is_not_ready(client: httpx.AsyncClient, connection: Connection, change: str) -> None:
+    await connection.execute(change)
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["failed"]) == (503, "schema")
+
+
+async def test_without_a_database_the_process_lives_and_is_not_ready(settings: Settings, clock: Clock) -> None:
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1")
+    async with nowhere, client_of(create_app(settings, database=nowhere, clock=clock)) as client:
+        assert (await client.get("/livez")).status_code == 200
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["failed"]) == (503, "database")
+        refresh = await client.post("/api/v1/auth/refresh", json={"refresh_token": "any"})
+        assert (refresh.status_code, refresh.json()["type"]) == (503, "/problems/database-unavailable")
+        assert refresh.headers["Retry-After"] == "1"
+
+
+async def test_probes_are_answered_when_everything_else_is_shed(
+    settings: Settings, database: RolledBackDatabase, clock: Clock
+) -> None:
+    full: FastAPI = create_app(settings, database=database, clock=clock, limits=Limits(in_flight=0))
+    async with client_of(full) as client:
+        assert (await client.get("/livez")).status_code == 200
+        assert (await client.get("/readyz")).status_code in {200, 503}
+        shed = await client.get("/api/v1/auth/me")
+        assert (shed.status_code, shed.json()["type"]) == (503, "/problems/overloaded")
+        assert shed.headers["Retry-After"] == "1"
+
+
+async def test_a_place_is_given_back_when_the_caller_goes_away(
+    settings: Settings, database: RolledBackDatabase, clock: Clock
+) -> None:
+    app = create_app(settings, database=database, clock=clock, limits=Limits(in_flight=1))
+
+    async def never() -> dict[str, object]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(_: object) -> None:
+        raise AssertionError
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/v1/auth/refresh", "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"9")],
+    }  # fmt: skip
+    waiting = asyncio.create_task(app(scope, never, send))
+    await asyncio.sleep(0.01)
+    async with client_of(app) as client:
+        assert (await client.get("/api/v1/auth/me")).status_code == 503
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert (await client.get("/api/v1/auth/me")).status_code == 401

@@ -1,0 +1,156 @@
+"""Imports that are killed, that run beside each other, or that meet other writers; and how much memory they take."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from regulars.flows import import_orders as flow
+from regulars.flows.importing.result import Progress
+from tests.flows.shop import Shop
+
+header = "order_id,ordered_at,total,customer_id,email\n"
+program = """
+import asyncio, resource, sys
+from pathlib import Path
+from regulars.flows import import_orders as flow
+from regulars.flows.importing.files import open_text
+from regulars.flows.importing.readers import read_csv
+from regulars.kit.settings import Settings
+
+url, file, flow.orders_per_batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+settings = Settings(_env_file=None, store_timezone="Europe/Berlin")
+with open_text(file, "utf-8") as lines:
+    rows = read_csv(lines, {})
+    asyncio.run(flow.import_orders(url, rows, source="web", settings=settings, clock=settings.clock))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def write_orders(path: Path, orders: int, customers: int) -> str:
+    lines = (
+        f"O{number},2025-{number % 12 + 1:02}-{number % 28 + 1:02},{number % 90}.5,C{number * 7 % customers},\n"
+        for number in range(orders)
+    )
+    path.write_text(header + "".join(lines))
+    return path.read_text()
+
+
+async def test_a_killed_import_is_finished_by_running_it_again(
+    shop: Shop, another_shop: Callable[[], Shop], tmp_path: Path
+) -> None:
+    text = write_orders(tmp_path / "orders.csv", 8_000, 900)
+    import_process = subprocess.Popen([sys.executable, "-c", program, shop.url, tmp_path / "orders.csv", "100"])
+    while shop.query("SELECT count(*) FROM orders") == [(0,)]:
+        assert import_process.poll() is None
+        time.sleep(0.005)
+    os.kill(import_process.pid, signal.SIGKILL)
+    import_process.wait()
+    [(written,)] = shop.query("SELECT count(*) FROM orders")
+    assert 0 < written < 8_000
+    assert shop.wrong_metrics() == []
+    result = await shop.load(text)
+    assert result.created + result.unchanged == 8_000
+    assert result.unchanged >= written
+    undisturbed = another_shop()
+    await undisturbed.load(text)
+    assert shop.state() == undisturbed.state()
+
+
+async def test_two_imports_at_once_do_what_they_do_one_after_the_other(
+    shop: Shop, another_shop: Callable[[], Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "orders_per_batch", 50)
+    one = header + "".join(f"{n},2026-01-{n % 28 + 1:02},1,C{n % 40},c{n % 40}@example.com\n" for n in range(300))
+    two = header + "".join(f"{n},2026-01-{n % 28 + 1:02},1,C{n % 40},c{n % 40}@example.com\n" for n in range(200, 500))
+    stages: list[str] = []
+    results = await asyncio.gather(
+        shop.load(one), shop.load(two, on_progress=lambda progress: stages.append(progress.stage))
+    )
+    assert sum(result.created for result in results) == 500
+    assert sum(result.unchanged for result in results) == 100
+    assert sum(result.customers_created for result in results) == 40
+    in_a_row = another_shop()
+    await in_a_row.load(one)
+    await in_a_row.load(two)
+    assert shop.state() == in_a_row.state()
+    assert shop.wrong_metrics() == []
+
+
+async def test_a_customer_whom_somebody_else_creates_meanwhile_is_found(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "orders_per_batch", 1)
+
+    def register_c(progress: Progress) -> None:
+        if progress.stage == "writing" and shop.customer_of("ext:web", "C") is None:
+            shop.query("""
+                WITH claimed AS (
+                    INSERT INTO customer_identifiers VALUES ('ext:web', 'C', uuidv7(), now()) RETURNING customer_id
+                )
+                INSERT INTO customers (id, customer_number, created_at, updated_at)
+                SELECT customer_id, 'CUST-20260101-9999', now(), now() FROM claimed
+            """)
+
+    lines = "1,2026-01-02,1,A,\n2,2026-01-02,1,B,\n3,2026-01-02,1,C,\n4,2026-01-02,1,D,\n"
+    result = await shop.load(header + lines, on_progress=register_c)
+    assert (result.created, result.customers_created, result.rejected) == (4, 3, 0)
+    assert shop.query("SELECT customer_number FROM customers WHERE id = %s", [shop.customer_of("ext:web", "C")]) == [
+        ("CUST-20260101-9999",)
+    ]
+    assert shop.wrong_metrics() == []
+
+
+async def test_an_order_that_somebody_else_takes_in_meanwhile_is_found(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "orders_per_batch", 1)
+    await shop.load(header + "0,2026-01-02,1,B,\n")
+
+    def steal_order(progress: Progress) -> None:
+        if progress.stage == "writing":
+            shop.query(
+                "INSERT INTO order_identifiers VALUES ('web', '2', %s, uuidv7()) ON CONFLICT DO NOTHING",
+                [shop.customer_of("ext:web", "B")],
+            )
+
+    result = await shop.load(header + "1,2026-01-02,1,A,\n2,2026-01-02,1,C,\n", on_progress=steal_order)
+    assert (result.created, result.customers_created, shop.codes) == (1, 1, {3: "order-of-another-customer"})
+    assert shop.customer_of("ext:web", "C") is None
+
+
+async def test_tills_go_on_while_a_batch_is_written(shop: Shop) -> None:
+    await shop.load(header + "1,2026-01-02,1,A,\n2,2026-01-02,1,B,\n")
+    with psycopg.connect(shop.url) as till:
+        till.execute("SELECT FROM customers WHERE id = %s FOR NO KEY UPDATE", [shop.customer_of("ext:web", "A")])
+        load = asyncio.create_task(shop.load(header + "3,2026-01-02,1,A,\n4,2026-01-02,1,new,\n"))
+        await until_somebody_waits(shop)
+        shop.query("SET lock_timeout = '1s'; UPDATE customer_number_counters SET last_number = last_number + 1")
+        till.execute("UPDATE customers SET city = 'Rom' WHERE id = %s", [shop.customer_of("ext:web", "A")])
+    assert (await load).created == 2
+    assert shop.wrong_metrics() == []
+
+
+async def until_somebody_waits(shop: Shop) -> None:
+    async with asyncio.timeout(20):
+        while shop.query("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()") == [(0,)]:
+            await asyncio.sleep(0.01)
+
+
+def test_memory_does_not_grow_with_the_file(shop: Shop, tmp_path: Path) -> None:
+    def peak_kilobytes(orders: int) -> int:
+        file = tmp_path / f"{orders}.csv"
+        write_orders(file, orders, orders // 8)
+        done = subprocess.run(
+            [sys.executable, "-c", program, shop.url, file, "50000"], capture_output=True, check=True, text=True
+        )
+        return int(done.stdout)
+
+    assert peak_kilobytes(200_000) < peak_kilobytes(50_000) + 5_000
