@@ -149,9 +149,14 @@ async def measure_bulk(url: str, members: list[UUID], rounds: int) -> dict[str, 
         guards, bare = await interleaved(
             url, database, rounds, len(lines), lambda: bulk_earn(database, noon, lines, by=operator)
         )
+    async with Database(url, size=2) as database:
+        two, _ = await interleaved(
+            url, database, rounds, len(lines), lambda: bulk_earn(database, noon, lines, by=operator, at_once=2)
+        )
     return {
         "bulk_earn_per_s": round(1 / middle(guards, "wall")),
         "bulk_earn_per_s_without_guards": round(1 / middle(bare, "wall")),
+        "bulk_earn_per_s_two_at_once": round(1 / middle(two, "wall")),
         "bulk_earn_per_cpu_s": round(1 / middle(guards, "cpu")),
         "bulk_earn_client_us": round(middle(guards, "client") * 1e6, 1),
         "bulk_earn_server_us": round(middle(guards, "server") * 1e6, 1),

@@ -106,11 +106,12 @@ async def test_bulk_awards_in_crossing_order_do_not_deadlock(town: Town, monkeyp
     monkeypatch.setattr("regulars.loyalty.retries.attempts", 1)  # a deadlock would be mended, and not be seen
     members = await town.do(lambda shop: make_members(shop.connection, shop.clock, 200))
     lines = [AwardLine(member, 1) for member in members]
-    crossing = [lines, lines[::-1], [*lines[::2], *lines[1::2]], lines[::-1]]
+    await bulk_earn(town.database, town.clock, lines, by=till)  # opening accounts would keep the others waiting
+    crossing = [lines, lines[::-1], [*lines[::2], *lines[1::2]], lines[::-1]] * 3
     outcomes = await asyncio.gather(*(bulk_earn(town.database, town.clock, batch, by=till) for batch in crossing))
-    assert Counter(outcome.status for batch in outcomes for outcome in batch) == {"earned": 800}
+    assert Counter(outcome.status for batch in outcomes for outcome in batch) == {"earned": 2400}
     totals = await town.do(lambda shop: shop.ledger.get_total_points_by_type())
-    assert totals[Kind.EARNED] == 800
+    assert totals[Kind.EARNED] == 2600
 
 
 async def test_writers_of_every_kind_leave_a_sound_ledger(town: Town) -> None:

@@ -1,9 +1,11 @@
 """Awards to many customers, with a result for each line."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import zip_longest
 from typing import Literal
 from uuid import UUID
@@ -143,22 +145,29 @@ def _refusal(
 
 
 async def bulk_earn(
-    database: Transactions, clock: Clock, lines: Sequence[AwardLine], *, by: Principal
+    database: Transactions, clock: Clock, lines: Sequence[AwardLine], *, by: Principal, at_once: int = 1
 ) -> list[AwardOutcome]:
     """Award many lines, 500 customers in a transaction; one outcome for each line, in the order given.
 
     A line that is refused does not touch the others. Lines of one customer keep their order.
+
+    Args:
+        database: Where the transactions are opened.
+        clock: What time it is.
+        lines: The awards.
+        by: Who asks.
+        at_once: How many transactions may run at the same time; each needs a connection. They share no customers.
     """
+    free = asyncio.Semaphore(at_once)
+
+    async def award(batch: Sequence[tuple[int, AwardLine]]) -> list[AwardOutcome]:
+        async with free, database.transaction() as connection:
+            return await BulkAwardService(connection, clock).earn(batch, by=by)
+
     numbered = sorted(enumerate(lines), key=lambda item: item[1].customer_id)
-    outcomes: list[AwardOutcome] = []
-    for batch in batches_of_customers(numbered):
-
-        async def award(batch: Sequence[tuple[int, AwardLine]] = batch) -> list[AwardOutcome]:
-            async with database.transaction() as connection:
-                return await BulkAwardService(connection, clock).earn(batch, by=by)
-
-        outcomes += await with_retries(award)
-    return sorted(outcomes, key=lambda outcome: outcome.line)
+    batches = batches_of_customers(numbered)
+    results = await asyncio.gather(*(with_retries(partial(award, batch)) for batch in batches))
+    return sorted((outcome for result in results for outcome in result), key=lambda outcome: outcome.line)
 
 
 def batches_of_customers(numbered: Sequence[tuple[int, AwardLine]]) -> list[list[tuple[int, AwardLine]]]:
