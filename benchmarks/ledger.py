@@ -241,6 +241,8 @@ async def measure(url: str, arguments: argparse.Namespace) -> dict[str, float | 
         (durable,) = await (await connection.execute("SELECT current_setting('fsync')")).fetchone() or ("",)
     figures: dict[str, float | str] = {"fsync": durable, "load_before": round(os.getloadavg()[0], 2)}
     figures |= await measure_bulk(url, members, arguments.rounds)
+    async with connect(url) as connection:
+        await connection.execute("VACUUM ANALYZE")  # as autovacuum would within a minute: plans need to know the tables
     figures |= await measure_single(url, members, arguments.rounds, arguments.singles)
     figures |= await measure_redeem(url, members[0], members[1], arguments.rounds, arguments.lots)
     if arguments.transactions:

@@ -211,7 +211,7 @@ async def runtime(shop: Shop, victim: UUID) -> AsyncIterator[Connection]:
         "UPDATE audit_log SET action = 'nothing'",
         "DELETE FROM audit_log",
         "DELETE FROM loyalty_touched",
-        "INSERT INTO loyalty_touched VALUES (pg_current_xact_id(), '{}', '{}', '{}', '{}', false)",
+        "INSERT INTO loyalty_touched VALUES (pg_current_xact_id(), '{}', '{}', '{}', '{}', '{}', false)",
         "ALTER TABLE loyalty_transactions DISABLE TRIGGER append_only",
         "DROP TRIGGER reconcile ON loyalty_touched",
         "DROP TABLE loyalty_transactions",

@@ -166,8 +166,12 @@ async def bulk_earn(
 
     numbered = sorted(enumerate(lines), key=lambda item: item[1].customer_id)
     batches = batches_of_customers(numbered)
-    results = await asyncio.gather(*(with_retries(partial(award, batch)) for batch in batches))
-    return sorted((outcome for result in results for outcome in result), key=lambda outcome: outcome.line)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(with_retries(partial(award, batch))) for batch in batches]
+    except BaseExceptionGroup as errors:  # one batch failed, the others were stopped: the caller gets the cause
+        raise errors.exceptions[0] from errors
+    return sorted((outcome for task in tasks for outcome in task.result()), key=lambda outcome: outcome.line)
 
 
 def batches_of_customers(numbered: Sequence[tuple[int, AwardLine]]) -> list[list[tuple[int, AwardLine]]]:

@@ -67,6 +67,7 @@ def _note_what_was_touched() -> None:
             seqs bigint[] NOT NULL,
             lot_ids uuid[] NOT NULL,
             lifetime_points bigint[] NOT NULL,
+            held_points bigint[] NOT NULL,
             is_first boolean NOT NULL
         )
     """)
@@ -74,32 +75,29 @@ def _note_what_was_touched() -> None:
         "ALTER TABLE loyalty_touched ALTER customer_ids SET STORAGE EXTERNAL, ALTER lot_ids SET STORAGE EXTERNAL"
     )
     op.execute("CREATE INDEX loyalty_touched_transaction ON loyalty_touched (transaction_id)")
-    lifetime = {
-        "loyalty_transactions": "CASE WHEN qualifies THEN points ELSE 0 END",
-        "point_clawbacks": "-lifetime_points",
-        "loyalty_accounts": "-lifetime_points",
+    # What must cancel out in every transaction: lifetime points of awards and claw-backs against those of the account,
+    # points held in lots against the account's balance as far as it is not owed.
+    qualifying = "CASE WHEN qualifies THEN points ELSE 0 END"
+    added = {
+        "loyalty_transactions": f"customer_id, seq, NULL::uuid, {qualifying}, 0",
+        "point_lots": "customer_id, NULL::bigint, id, 0, remaining",
+        "point_allocations": "customer_id, seq, lot_id, 0, 0",
+        "point_clawbacks": "customer_id, NULL::bigint, NULL::uuid, -lifetime_points, 0",
+        "loyalty_accounts": "customer_id, NULL::bigint, NULL::uuid, -lifetime_points, -greatest(balance, 0)",
     }
-    for table in ("loyalty_transactions", "point_lots", "point_allocations", "point_clawbacks", "loyalty_accounts"):
-        seq = "seq" if table in {"loyalty_transactions", "point_allocations"} else "NULL::bigint"
-        lot = {"point_lots": "id", "point_allocations": "lot_id"}.get(table, "NULL::uuid")
-        _note(f"{table}_added", f"customer_id, {seq}, {lot}, {lifetime.get(table, '0')} FROM added")
+    for table, selection in added.items():
+        _note(f"{table}_added", f"SELECT {selection} FROM added")
         _add_trigger(table, "note_added", "AFTER INSERT", f"note_{table}_added", "REFERENCING NEW TABLE AS added")
-    _note("point_lots_changed", "customer_id, NULL::bigint, id, 0 FROM changed")
-    _add_trigger(
-        "point_lots", "note_changed", "AFTER UPDATE", "note_point_lots_changed", "REFERENCING NEW TABLE AS changed"
-    )
-    _note(
-        "loyalty_accounts_changed",
-        "customer_id, NULL::bigint, NULL::uuid, before.lifetime_points - changed.lifetime_points"
-        " FROM changed JOIN before USING (customer_id)",
-    )
-    _add_trigger(
-        "loyalty_accounts",
-        "note_changed",
-        "AFTER UPDATE",
-        "note_loyalty_accounts_changed",
-        "REFERENCING OLD TABLE AS before NEW TABLE AS changed",
-    )
+    changed = {
+        "point_lots": "SELECT customer_id, NULL::bigint, id, 0, remaining FROM changed"
+        " UNION ALL SELECT customer_id, NULL, id, 0, -remaining FROM before",
+        "loyalty_accounts": f"SELECT {added['loyalty_accounts']} FROM changed"
+        " UNION ALL SELECT customer_id, NULL, NULL, lifetime_points, greatest(balance, 0) FROM before",
+    }
+    for table, selection in changed.items():
+        _note(f"{table}_changed", selection)
+        tables = "REFERENCING OLD TABLE AS before NEW TABLE AS changed"
+        _add_trigger(table, "note_changed", "AFTER UPDATE", f"note_{table}_changed", tables)
 
 
 def _note(name: str, selection: str) -> None:
@@ -108,9 +106,9 @@ def _note(name: str, selection: str) -> None:
         BEGIN
             INSERT INTO public.loyalty_touched
             SELECT pg_current_xact_id(), array_agg(t.customer_id), array_agg(t.seq), array_agg(t.lot_id),
-                   array_agg(t.lifetime_points),
+                   array_agg(t.lifetime_points), array_agg(t.held_points),
                    NOT EXISTS (SELECT FROM public.loyalty_touched WHERE transaction_id = pg_current_xact_id())
-            FROM (SELECT {selection}) AS t (customer_id, seq, lot_id, lifetime_points)
+            FROM ({selection}) AS t (customer_id, seq, lot_id, lifetime_points, held_points)
             HAVING count(*) > 0;
             RETURN NULL;
         END $$
@@ -119,7 +117,8 @@ def _note(name: str, selection: str) -> None:
 
 def _reconcile_at_commit() -> None:
     op.execute(f"""
-        CREATE FUNCTION loyalty_require_sound(customers uuid[], seqs bigint[], lots uuid[], lifetimes bigint[])
+        CREATE FUNCTION loyalty_require_sound(
+            customers uuid[], seqs bigint[], lots uuid[], lifetimes bigint[], held bigint[])
         RETURNS void {definer} SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
             SET plan_cache_mode = force_generic_plan AS $$
         DECLARE
@@ -128,7 +127,8 @@ def _reconcile_at_commit() -> None:
             PERFORM FROM public.loyalty_accounts WHERE customer_id = ANY (customers)
                 ORDER BY customer_id FOR NO KEY UPDATE;
             WITH touched AS MATERIALIZED (
-                SELECT * FROM unnest(customers, seqs, lots, lifetimes) AS t (customer_id, seq, lot_id, lifetime_points)
+                SELECT * FROM unnest(customers, seqs, lots, lifetimes, held)
+                    AS t (customer_id, seq, lot_id, lifetime_points, held_points)
             )
             {_broken_accounts} UNION ALL {_broken_transactions} UNION ALL {_broken_lots}
             LIMIT 1 INTO broken;
@@ -141,16 +141,17 @@ def _reconcile_at_commit() -> None:
     op.execute(f"""
         CREATE FUNCTION loyalty_reconcile() RETURNS trigger {definer} AS $$
         DECLARE
-            customers uuid[]; seqs bigint[]; lots uuid[]; lifetimes bigint[];
+            customers uuid[]; seqs bigint[]; lots uuid[]; lifetimes bigint[]; held bigint[];
         BEGIN
             WITH mine AS (
                 DELETE FROM public.loyalty_touched WHERE transaction_id = pg_current_xact_id() RETURNING *
             )
-            SELECT array_agg(t.customer_id), array_agg(t.seq), array_agg(t.lot_id), array_agg(t.lifetime_points)
-            INTO customers, seqs, lots, lifetimes
-            FROM mine, unnest(mine.customer_ids, mine.seqs, mine.lot_ids, mine.lifetime_points)
-                AS t (customer_id, seq, lot_id, lifetime_points);
-            PERFORM public.loyalty_require_sound(customers, seqs, lots, lifetimes);
+            SELECT array_agg(t.customer_id), array_agg(t.seq), array_agg(t.lot_id), array_agg(t.lifetime_points),
+                array_agg(t.held_points)
+            INTO customers, seqs, lots, lifetimes, held
+            FROM mine, unnest(mine.customer_ids, mine.seqs, mine.lot_ids, mine.lifetime_points, mine.held_points)
+                AS t (customer_id, seq, lot_id, lifetime_points, held_points);
+            PERFORM public.loyalty_require_sound(customers, seqs, lots, lifetimes, held);
             RETURN NULL;
         END $$
     """)
@@ -164,19 +165,15 @@ def _reconcile_at_commit() -> None:
 
 _broken_accounts = """
             SELECT 'LG002' AS code, c.customer_id, 'account, chain and lots disagree' AS what
-            FROM (SELECT customer_id, sum(lifetime_points) AS drift FROM touched GROUP BY customer_id) AS c
+            FROM (SELECT customer_id, sum(lifetime_points) AS lifetime_drift, sum(held_points) AS held_drift
+                  FROM touched GROUP BY customer_id) AS c
             LEFT JOIN public.loyalty_accounts AS a ON a.customer_id = c.customer_id
             LEFT JOIN LATERAL (
                 SELECT seq, balance_after, hash FROM public.loyalty_transactions
                 WHERE customer_id = c.customer_id ORDER BY seq DESC LIMIT 1
             ) AS head ON true
-            LEFT JOIN LATERAL (
-                SELECT sum(remaining) AS points FROM public.point_lots
-                WHERE customer_id = c.customer_id AND remaining > 0
-            ) AS open ON true
-            WHERE c.drift <> 0 OR a.last_seq IS DISTINCT FROM coalesce(head.seq, 0)
+            WHERE c.lifetime_drift <> 0 OR c.held_drift <> 0 OR a.last_seq IS DISTINCT FROM coalesce(head.seq, 0)
                 OR a.balance <> coalesce(head.balance_after, 0) OR a.last_hash IS DISTINCT FROM head.hash
-                OR coalesce(open.points, 0) <> greatest(a.balance, 0)
 """
 
 _broken_transactions = """
