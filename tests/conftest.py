@@ -1,4 +1,4 @@
-"""What every test stands on: one real PostgreSQL for a run, a migrated database for each worker, a rollback for each test."""
+"""What tests stand on: one PostgreSQL for a run, a migrated database for each worker, a rollback for each test."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def server_url(worker_id: str) -> Iterator[str]:
-    """A superuser's address of the server of this run: REGULARS_TEST_SERVER_URL, or an embedded one shared by the workers."""
+    """A superuser's address of the server: REGULARS_TEST_SERVER_URL, or an embedded one shared by the workers."""
     if given := os.environ.get("REGULARS_TEST_SERVER_URL"):
         yield given
         return

@@ -20,6 +20,7 @@ frame = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http
 <style>
 .{unique_id}-matrix {{ font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
 font-size: {char_height}px; line-height: {line_height}px; font-variant-east-asian: full-width; }}
+.{unique_id}-title {{ font-family: system-ui, sans-serif; font-size: 18px; }}
 {styles}
 </style>
 <defs><clipPath id="{unique_id}-clip-terminal">

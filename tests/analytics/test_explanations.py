@@ -174,7 +174,8 @@ async def test_segments_add_up_to_everyone_and_to_all_revenue(
 async def test_ranges_concentration_and_top_customers_add_up(
     connection: Connection, clv: CLVService, clock: Clock
 ) -> None:
-    await shop_of(connection, clock, customers=12)
+    shop = await shop_of(connection, clock, customers=12)
+    await make_order(connection, clock, shop[4].id, "500")
     await make_customer(connection, clock)
     found = await clv.calculate_clv(CLVCalculationRequest(), by=operator, limit=3)
     assert (found.customers, found.prospects, found.scored) == (12, 1, 13)
@@ -191,6 +192,7 @@ async def test_ranges_concentration_and_top_customers_add_up(
     values = [Decimal(customer.value) for customer in found.top_customers]
     assert len(values) == 3
     assert values == sorted(values, reverse=True)
+    assert found.top_customers[0].customer_id == shop[4].id
     assert Decimal(found.concentration[0].total) == values[0]
 
 

@@ -1,6 +1,5 @@
 """What a run writes, and what it leaves alone."""
 
-import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -8,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from regulars.analytics.models import ScoringRequest, ScoringRun
 from regulars.analytics.rfm import RFMService
@@ -127,6 +127,8 @@ async def test_who_is_gone_is_not_written_and_sets_no_edges(
     await set_columns(connection, shop[5], **{column: clock.now()})
     run = await rfm.score_customers(asking(clock))
     assert run.counts["ranked"] == 5
+    assert run.stored_edges is not None
+    assert (run.stored_edges.basis, run.stored_edges.edges.frequency) == ("quintiles", (1, 2, 3, 4))
     assert shop[5].id not in await stored(connection, "segment")
 
 
@@ -321,11 +323,12 @@ async def test_multipliers_are_settings_and_must_make_sense(connection: Connecti
 
 async def test_runs_wait_for_each_other(own_database_url: str, settings: Settings, clock: Clock) -> None:
     async with connect(own_database_url) as one, connect(own_database_url) as other:
-        await shop_of(one, clock)
-
-        async def run_on(connection: Connection) -> ScoringRun:
-            async with connection.transaction():
-                return await ScoringService(connection, settings, clock).score_customers(asking(clock))
-
-        runs = await asyncio.gather(run_on(one), run_on(other))
-    assert sorted(run.counts["changed"] for run in runs) == [0, 6]
+        nobody = asking(clock, customer_ids=[uuid4()])
+        async with one.transaction():
+            await ScoringService(one, settings, clock).score_customers(nobody)
+            await other.execute("SET lock_timeout = '100ms'")
+            with pytest.raises(LockNotAvailable):
+                async with other.transaction():
+                    await ScoringService(other, settings, clock).score_customers(nobody)
+        async with other.transaction():
+            await ScoringService(other, settings, clock).score_customers(nobody)

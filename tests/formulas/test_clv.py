@@ -90,10 +90,15 @@ def test_a_window_as_long_as_the_lifespan_holds_the_share_of_one_time_constant()
     assert abs(window_share(365, Decimal(365)) - Decimal("0.632120558")) < tolerance
 
 
-@given(st.decimals(Decimal(0), Decimal("1e12"), places=4), st.integers(1, 20))
-def test_ranges_rise_in_equal_round_steps_and_reach_the_high_value(high: Decimal, count: int) -> None:
+@given(st.decimals(Decimal(0), Decimal("1e12"), places=4), st.integers(2, 20))
+def test_ranges_rise_in_round_steps_and_reach_the_high_value(high: Decimal, count: int) -> None:
     bounds = value_ranges(high, count)
-    step = bounds[1]
-    assert bounds == [step * number for number in range(count + 1)]
+    assert len(bounds) == count
+    assert bounds == sorted(set(bounds))
     assert bounds[-1] >= high
-    assert step.normalize().as_tuple().digits in {(1,), (2,), (2, 5), (5,)}
+    assert all(bound.normalize().as_tuple().digits in {(0,), (1,), (2,), (5,)} for bound in bounds)
+
+
+def test_ranges_end_at_the_first_round_number_that_is_high_enough() -> None:
+    assert value_ranges(Decimal(612), 5) == [0, 100, 200, 500, 1000]
+    assert value_ranges(Decimal(0), 4) == [0, 1, 2, 5]

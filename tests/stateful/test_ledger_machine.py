@@ -254,9 +254,9 @@ def _connected(url: str, runner: asyncio.Runner) -> Iterator[Connection]:
         runner.run(stack.aclose())
 
 
-@pytest.mark.parametrize("examples", [int(os.environ.get("REGULARS_TEST_EXAMPLES", "50"))])
+@pytest.mark.parametrize("examples", [int(os.environ.get("REGULARS_TEST_EXAMPLES", "200"))])
 def test_the_ledger_does_what_the_model_does(database_url: str, examples: int) -> None:
-    """50 examples of 50 steps; REGULARS_TEST_EXAMPLES asks for more."""
+    """200 examples of 50 steps; REGULARS_TEST_EXAMPLES asks for another number."""
     with asyncio.Runner() as runner, _connected(database_url, runner) as connection:
         run_state_machine_as_test(
             lambda: LedgerMachine(connection, runner),

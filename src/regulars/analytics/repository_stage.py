@@ -149,7 +149,7 @@ _fill_scores = SQL("""
     SELECT f.customer_id, cell.recency_score, cell.frequency_score, cell.monetary_score,
            coalesce({segment}, %(prospect)s),
            CASE WHEN f.orders > 0 AND f.net > 0
-                THEN div(f.net * life.lifespan_days * 10000000, greatest(f.age_days, %(floor_days)s)) * 0.0000001
+                THEN div(f.net * life.lifespan_days * 10000, greatest(f.age_days, %(floor_days)s)) * 0.0001
                 ELSE 0 END,
            CASE WHEN f.orders = 0 THEN %(no_orders)s WHEN f.net <= 0 THEN %(non_positive_net)s END
     FROM scoring_facts f

@@ -22,9 +22,9 @@ _colors = {
     RFMSegment.ABOUT_TO_SLEEP: "yellow",
     RFMSegment.AT_RISK: "red",
     RFMSegment.CANT_LOSE_THEM: "bright_red",
-    RFMSegment.HIBERNATING: "bright_black",
-    RFMSegment.LOST: "bright_black",
-    RFMSegment.PROSPECT: "bright_black",
+    RFMSegment.HIBERNATING: "grey62",
+    RFMSegment.LOST: "grey62",
+    RFMSegment.PROSPECT: "grey62",
 }
 
 
@@ -109,9 +109,9 @@ def _value_ranges(values: CLVAnalysisResponse, currency: str) -> Table:
     table = _table(f"Lifetime value, {currency}", "customers>>", "")
     most = max((row.customers for row in values.distribution), default=0) or 1
     for row in values.distribution:
-        upper = f"{Decimal(row.upper):,.0f}" if row.upper else "more"
+        upper = f"to {Decimal(row.upper):,.0f}" if row.upper else "and more"
         bar = "█" * round(_bar_width * row.customers / most)
-        table.add_row(f"{Decimal(row.lower):>8,.0f} to {upper}", f"{row.customers:,}", Text(bar, style="blue"))
+        table.add_row(f"{Decimal(row.lower):>8,.0f} {upper}", f"{row.customers:,}", Text(bar, style="blue"))
     return table
 
 

@@ -118,13 +118,22 @@ def customer_lifetime_value(
 
 
 def value_ranges(high: Decimal, count: int = 10) -> list[Decimal]:
-    """The lower bounds of ranges to sort values into: equal steps from 0, each a round number; the last range is open.
+    """The lower bounds of ranges to sort values into: 0, then 1, 2, 5, 10, 20, ...; the last range is open.
+
+    Values are spread over powers of ten: with equal steps, nearly all customers would be in the first range.
 
     Args:
-        high: A value that nearly all others lie below, such as the 95th percentile; the steps reach at least so far.
-        count: How many steps below the open range.
+        high: A value that nearly all others lie below, such as the 95th percentile; the bounds reach at least so far,
+            and begin as high above 1 as that allows.
+        count: How many ranges, two at least.
     """
-    least = max(high, Decimal("0.01")) / count
-    power = Decimal(1).scaleb(least.adjusted())
-    step = next(power * digit for digit in (1, 2, Decimal("2.5"), 5, 10) if power * digit >= least)
-    return [step * number for number in range(count + 1)]
+    last = count - 2
+    while _round_number(last) < high:
+        last += 1
+    return [Decimal(0), *(_round_number(place) for place in range(last - count + 2, last + 1))]
+
+
+def _round_number(place: int) -> Decimal:
+    """The numbers 1, 2, 5, 10, 20, 50, ..., from place 0."""
+    power, step = divmod(place, 3)
+    return Decimal((1, 2, 5)[step]).scaleb(power)

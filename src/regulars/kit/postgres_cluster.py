@@ -108,7 +108,7 @@ class Cluster:
             shutil.rmtree(fresh, ignore_errors=True)
             full = "No space left on device" in answer.stdout
             raise OperatorError(
-                f"The database in {self._data_dir} cannot be made ({_worst_line(answer.stdout)}).",
+                f"The database in {self._data_dir} cannot be made ({_telling_lines(answer.stdout)[0]}).",
                 "Free space on the disk and try again."
                 if full
                 else "Mend that and try again; nothing was left behind.",
@@ -159,7 +159,7 @@ class Cluster:
             raise OperatorError(f"PostgreSQL still recovers after {start_seconds} seconds.", "Wait, then try again.")
         with self.log_file.open("rb") as said:
             said.seek(said_before)
-            reason = _worst_line(said.read().decode(errors="replace"))
+            reason = _telling_lines(said.read().decode(errors="replace"))[-1]
         raise OperatorError(f"The embedded PostgreSQL did not start ({reason}).", f"See {self.log_file}.")
 
     def stop(self) -> None:
@@ -234,11 +234,10 @@ def _runs_postgres(pid: str) -> bool:
     return "(postgres) " in status and "(postgres) Z" not in status
 
 
-def _worst_line(said: str) -> str:
-    """The last line that says why a program failed; the very last one only says that it did."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["no reason given"]
-    telling = [line for line in lines if any(word in line for word in ("FATAL:", "PANIC:", "error:"))]
-    return (telling or lines)[-1].rstrip(".")
+def _telling_lines(said: str) -> list[str]:
+    """The lines that say why a program failed, if any do; otherwise all, of which the last says that it did."""
+    lines = [line.strip().rstrip(".") for line in said.splitlines() if line.strip()] or ["no reason given"]
+    return [line for line in lines if any(word in line for word in ("FATAL:", "PANIC:", "error:"))] or lines[-1:]
 
 
 def _flush_folder(folder: Path) -> None:

@@ -22,37 +22,67 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REGULARS_", env_file=".env", extra="ignore", frozen=True)
 
-    data_dir: Path = Field(default_factory=lambda: user_data_path("regulars"), description="Folder of the embedded PostgreSQL.")
-    database_url: str | None = Field(default=None, description="A PostgreSQL server of your own, instead of the embedded one.")
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("regulars"), description="Folder of the embedded PostgreSQL."
+    )
+    database_url: str | None = Field(
+        default=None, description="A PostgreSQL server of your own, instead of the embedded one."
+    )
 
     store_timezone: str = Field(default="UTC", description="Time zone of the shop: where its days begin and end.")
     currency: str = Field(default="EUR", description="ISO 4217 code of the one currency of this installation.")
     brand_name: str = Field(default="regulars", description="Name of the shop, as its customers know it.")
 
-    minimum_age: int = Field(default=18, ge=0, le=120, description="Youngest age of a customer whose date of birth is known, in years.")
+    minimum_age: int = Field(
+        default=18, ge=0, le=120, description="Youngest age of a customer whose date of birth is known, in years."
+    )
 
-    jwt_secret: SecretStr | None = Field(default=None, description="Signs access tokens; 32 bytes or more. The embedded database makes its own.")
-    jwt_secret_previous: SecretStr | None = Field(default=None, description="Still accepted while tokens signed by it live on.")
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="Signs access tokens; 32 bytes or more. The embedded database makes its own."
+    )
+    jwt_secret_previous: SecretStr | None = Field(
+        default=None, description="Still accepted while tokens signed by it live on."
+    )
     jwt_issuer: str = Field(default="regulars", description="Claim `iss` of access tokens.")
     jwt_audience: str = Field(default="regulars-api", description="Claim `aud` of access tokens.")
     access_token_minutes: int = Field(default=15, ge=1, le=15, description="Life of an access token.")
     refresh_token_days: int = Field(default=30, ge=1, le=365, description="Life of a refresh token.")
 
-    allowed_hosts: CommaSeparated = Field(default=["localhost", "127.0.0.1"], description="Names under which the API may be called, comma-separated.")
+    allowed_hosts: CommaSeparated = Field(
+        default=["localhost", "127.0.0.1"], description="Names under which the API may be called, comma-separated."
+    )
     openapi_public: bool = Field(default=True, description="Whether the OpenAPI document can be read without a token.")
     import_max_bytes: int = Field(default=100 * 1024 * 1024, ge=1, description="Largest order file taken over HTTP.")
-    idempotency_days: int = Field(default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key.")
+    idempotency_days: int = Field(
+        default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key."
+    )
 
-    adjust_limit_staff: int = Field(default=1000, ge=0, description="Most points that staff may add or subtract in one adjustment.")
+    adjust_limit_staff: int = Field(
+        default=1000, ge=0, description="Most points that staff may add or subtract in one adjustment."
+    )
 
-    rfm_edges: Literal["quintiles", "fixed"] = Field(default="quintiles", description="Whether scores compare customers, or go by fixed thresholds.")
-    rfm_fixed_thresholds: list[int] = Field(default=[1, 2, 3, 5], description="Frequency edges used below 5 ranked customers.")
-    rfm_fixed_recency_days: list[int] = Field(default=[365, 180, 90, 30], description="Recency edges used below 5 ranked customers, falling.")
-    rfm_fixed_monetary: list[Decimal] = Field(default=[Decimal(50), Decimal(100), Decimal(250), Decimal(500)], description="Monetary edges used then.")
+    rfm_edges: Literal["quintiles", "fixed"] = Field(
+        default="quintiles", description="Whether scores compare customers, or go by fixed thresholds."
+    )
+    rfm_fixed_thresholds: list[int] = Field(
+        default=[1, 2, 3, 5], description="Frequency edges used below 5 ranked customers."
+    )
+    rfm_fixed_recency_days: list[int] = Field(
+        default=[365, 180, 90, 30], description="Recency edges used below 5 ranked customers, falling."
+    )
+    rfm_fixed_monetary: list[Decimal] = Field(
+        default=[Decimal(50), Decimal(100), Decimal(250), Decimal(500)], description="Monetary edges used then."
+    )
     rfm_stale_days: int = Field(default=7, ge=1, description="A score older than this is stale.")
-    clv_floor_days: int = Field(default=90, ge=1, description="Least age of a customer in the lifetime value formula, in days.")
-    clv_lifespan_days: int = Field(default=365, ge=1, description="Lifespan that a segment's multiplier scales, in days.")
-    clv_multipliers: dict[str, float] = Field(default={}, description="Multipliers by segment that replace the defaults.")
+    clv_floor_days: int = Field(
+        default=90, ge=1, description="Least age of a customer in the lifetime value formula, in days."
+    )
+    clv_lifespan_days: int = Field(
+        default=365, ge=1, description="Lifespan that a segment's multiplier scales, in days."
+    )
+    clv_multipliers: dict[str, float] = Field(
+        default={}, description="Multipliers by segment that replace the defaults."
+    )
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
