@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+SIZE ?= small
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo check test format bench picture lock clean
@@ -43,8 +44,8 @@ format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-dev ## Run every benchmark at small size
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.installed-dev ## Run every benchmark; SIZE=toy, small or full
+	$(BIN)/python -m benchmarks --size $(SIZE)
 
 picture: $(VENV)/.installed-dev ## Draw the picture of the README anew
 	$(BIN)/python docs/pictures/demo.py

@@ -85,7 +85,7 @@ def _rejects_path(file: Path | None, given: Path | None) -> Path:
         )
     if given:
         return given
-    name = f"{'stdin' if file is None or file == standard_input else file.name}.rejects.csv"
+    name = f"{'orders' if file is None or file == standard_input else file.name}.rejects.csv"
     beside = file.parent if file else Path()
     return (beside if os.access(beside, os.W_OK) else Path()) / name
 

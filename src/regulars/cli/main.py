@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from regulars import __version__
-from regulars.cli import demo, imports, migrate, score, serve, users
+from regulars.cli import demo, imports, migrate, score, serve, users, worker
 from regulars.kit.errors import OperatorError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("migrate")(migrate.migrate_database)
 app.command("serve")(serve.serve)
+app.command("worker")(worker.run_background_work)
 app.command("score")(score.score_customers)
 app.add_typer(imports.app, name="import")
 app.add_typer(users.users, name="users")

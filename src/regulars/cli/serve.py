@@ -17,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from regulars.accounts.tokens import TokenSigner, secret_of_installation
 from regulars.cli.context import ready_database
 from regulars.cli.listening import address_of, listen
+from regulars.cli.worker import background_worker
 from regulars.kit.errors import OperatorError
 from regulars.kit.logs import configure_logging
 from regulars.kit.postgres import EmbeddedPostgres
@@ -39,7 +40,7 @@ def serve(
     listeners = listen(host, port)
     configure_logging()
     signal.signal(signal.SIGTERM, _leave)
-    with ready_database(settings) as url, _kept_running(settings):
+    with ready_database(settings) as url, _kept_running(settings), _background_work(url, settings):
         # The workers read their settings from the environment, as the operator's other programs do.
         os.environ["REGULARS_DATABASE_URL"] = url
         os.environ["REGULARS_JWT_SECRET"] = _secret(settings)
@@ -73,6 +74,16 @@ def _kept_running(settings: Settings) -> Iterator[None]:
         finally:
             leaving.set()
             supervisor.join()
+
+
+@contextmanager
+def _background_work(url: str, settings: Settings) -> Iterator[None]:
+    """Run jobs as well on the embedded database, where nobody else would; a server of one's own has its own workers."""
+    if settings.database_url:
+        yield
+        return
+    with background_worker(url, settings):
+        yield
 
 
 def _supervise(server: EmbeddedPostgres, leaving: Event) -> None:

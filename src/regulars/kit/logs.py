@@ -50,6 +50,8 @@ def configure_logging(stream: TextIO | None = None, level: int = logging.INFO) -
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # It logs whole addresses, and that of a webhook may carry a key.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def log_request(

@@ -4,6 +4,7 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from regulars.kit.clock import Clock
 from regulars.kit.errors import OperatorError
 from regulars.kit.money import minor_units
+from regulars.kit.web_addresses import require_private_way
 
 CommaSeparated = Annotated[list[str], NoDecode]
 
@@ -20,7 +22,9 @@ CommaSeparated = Annotated[list[str], NoDecode]
 class Settings(BaseSettings):
     """Every setting, its meaning and its default."""
 
-    model_config = SettingsConfigDict(env_prefix="REGULARS_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="REGULARS_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("regulars"), description="Folder of the embedded PostgreSQL."
@@ -36,6 +40,24 @@ class Settings(BaseSettings):
     minimum_age: int = Field(
         default=18, ge=0, le=120, description="Youngest age of a customer whose date of birth is known, in years."
     )
+
+    public_url: str | None = Field(
+        default=None,
+        description="Where customers reach this installation: links in messages begin with it. https, or http on this"
+        " machine.",
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="Mail server: smtps://user:password@host (TLS), smtp:// (STARTTLS) or smtp+insecure:// (neither,"
+        " and no password). Unset, mails become files in data_dir/outbox.",
+    )
+    mail_from: str | None = Field(default=None, description="Address that mails come from.")
+    sms_webhook_url: str | None = Field(
+        default=None,
+        description="Is sent each text message as a POST of JSON with `to` and `text`. https, or http on this machine."
+        " Unset, they become files in data_dir/outbox.",
+    )
+    sms_webhook_token: SecretStr | None = Field(default=None, description="Sent to sms_webhook_url as bearer token.")
 
     jwt_secret: SecretStr | None = Field(
         default=None, description="Signs access tokens; 32 bytes or more. The embedded database makes its own."
@@ -104,6 +126,20 @@ class Settings(BaseSettings):
     def _known_currency(cls, value: str) -> str:
         minor_units(value)
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _link_base(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if urlsplit(value).query or urlsplit(value).fragment:
+            raise ValueError("must end with the path; it has a query or a fragment")
+        return require_private_way(value).rstrip("/")
+
+    @field_validator("sms_webhook_url")
+    @classmethod
+    def _private_way(cls, value: str | None) -> str | None:
+        return None if value is None else require_private_way(value)
 
     @cached_property
     def clock(self) -> Clock:

@@ -108,7 +108,9 @@ def upgrade() -> None:
     op.execute("CREATE INDEX customer_metrics_first_order ON customer_metrics (first_order_at, customer_id)")
     op.execute("CREATE INDEX customer_metrics_orders ON customer_metrics (total_orders, customer_id)")
     op.execute("CREATE INDEX customer_metrics_spent ON customer_metrics (net_spent, customer_id)")
-    op.execute("CREATE INDEX customer_metrics_average ON customer_metrics ((net_spent / nullif(total_orders, 0)), customer_id)")
+    op.execute(
+        "CREATE INDEX customer_metrics_average ON customer_metrics ((net_spent / nullif(total_orders, 0)), customer_id)"
+    )
 
 
 def downgrade() -> None:

@@ -7,8 +7,8 @@ What guards the tables beyond their own constraints comes with the next migratio
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:

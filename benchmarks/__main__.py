@@ -1,0 +1,48 @@
+"""Every benchmark, one after the other: `python -m benchmarks [--size toy|small|full]`.
+
+`toy` only shows that they run; `small` takes a few minutes; `full` is what the goals speak of.
+"""
+
+import argparse
+import subprocess
+import sys
+from typing import Literal, get_args
+
+Size = Literal["toy", "small", "full"]
+
+programs: dict[str, dict[Size, str]] = {
+    "imports": {
+        "toy": "--orders 2000 --rounds 1",
+        "small": "--orders 100000 --rounds 3",
+        "full": "--orders 1000000 --rounds 5",
+    },
+    "scoring": {
+        "toy": "--customers 2000 --orders 3 --rounds 1",
+        "small": "--customers 50000 --orders 8 --rounds 3",
+        "full": "--customers 1000000 --orders 8 --rounds 3",
+    },
+    "search": {
+        "toy": "--customers 2000 --queries 60",
+        "small": "--customers 50000 --queries 1000",
+        "full": "--customers 1000000 --queries 2000",
+    },
+}
+
+
+def main() -> None:
+    """Run them; end with an error if one of them does."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=get_args(Size), default="small")
+    size: Size = parser.parse_args().size
+    failed = []
+    for program, arguments in programs.items():
+        print(f"\n== {program} {arguments[size]}", flush=True)
+        command = [sys.executable, "-m", f"benchmarks.{program}", *arguments[size].split()]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(program)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

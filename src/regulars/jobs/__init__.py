@@ -1,0 +1,1 @@
+"""The background door: tasks that run after the answer, and the worker that runs them."""
