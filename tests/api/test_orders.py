@@ -49,7 +49,9 @@ async def test_an_order_is_stored_with_lines_and_metrics(as_role: AsRole, connec
         {"sku": "SOAP", "quantity": 2, "unit_price": "5.00"},
         {"sku": "TEA", "quantity": "0.500", "unit_price": "20.00", "discount": "1.00", "total": "9.00"},
     ]
-    sent = order(source="web", customer_id=str(customer.id), shipping_total="5.90", lines=lines, metadata={"basket": [1]})
+    sent = order(
+        source="web", customer_id=str(customer.id), shipping_total="5.90", lines=lines, metadata={"basket": [1]}
+    )
     answer = await admin.post(url, json=sent)
     assert answer.status_code == 201
     body = answer.json()
@@ -72,13 +74,26 @@ async def test_an_order_is_stored_with_lines_and_metrics(as_role: AsRole, connec
         "metadata": {"basket": [1]},
         "lines": [
             {"line_number": 1, "sku": "SOAP", "quantity": "2", "unit_price": "5", "discount": "0.00", "total": "10.00"},
-            {"line_number": 2, "sku": "TEA", "quantity": "0.5", "unit_price": "20", "discount": "1.00", "total": "9.00"},
+            {
+                "line_number": 2,
+                "sku": "TEA",
+                "quantity": "0.5",
+                "unit_price": "20",
+                "discount": "1.00",
+                "total": "9.00",
+            },
         ],
         "created_at": None,
         "updated_at": None,
     }
     [(orders, spent, days, first, last)] = await metrics_of(connection, customer.id)
-    assert (orders, f"{spent:.2f}", days, first.isoformat(), first) == (1, "24.90", 1, "2026-06-15T07:30:00+00:00", last)
+    assert (orders, f"{spent:.2f}", days, first.isoformat(), first) == (
+        1,
+        "24.90",
+        1,
+        "2026-06-15T07:30:00+00:00",
+        last,
+    )
 
 
 async def test_the_same_order_again_gives_the_stored_one(as_role: AsRole, connection: Connection, clock: Clock) -> None:
@@ -110,7 +125,11 @@ async def test_another_order_of_the_same_id_is_a_conflict(
 async def test_the_same_order_of_another_customer_is_a_conflict(
     as_role: AsRole, connection: Connection, clock: Clock
 ) -> None:
-    one, other, till = await make_customer(connection, clock), await make_customer(connection, clock), await as_role("service")
+    one, other, till = (
+        await make_customer(connection, clock),
+        await make_customer(connection, clock),
+        await as_role("service"),
+    )
     await till.post(url, json=order(customer_id=str(one.id)))
     assert slug(await till.post(url, json=order(customer_id=str(other.id)))) == "order-conflict"
     assert await metrics_of(connection, other.id) == []
@@ -146,7 +165,10 @@ async def test_whom_the_caller_may_not_know_is_not_found(as_role: AsRole, connec
     ):
         answer = await till.post(url, json=order(**name))
         assert (answer.status_code, slug(answer)) == (404, "not-found"), name
-    assert slug(await (await as_role("admin")).post(url, json=order(source="w", customer_id=str(erased.id)))) == "customer-erased"
+    assert (
+        slug(await (await as_role("admin")).post(url, json=order(source="w", customer_id=str(erased.id))))
+        == "customer-erased"
+    )
 
 
 async def test_a_client_writes_under_its_own_source_only(as_role: AsRole, connection: Connection, clock: Clock) -> None:
@@ -196,7 +218,9 @@ async def test_an_order_that_makes_no_sense_is_refused(
     assert await rows(connection, "SELECT FROM orders") == []
 
 
-async def test_a_clock_that_runs_ahead_a_little_is_forgiven(as_role: AsRole, connection: Connection, clock: Clock) -> None:
+async def test_a_clock_that_runs_ahead_a_little_is_forgiven(
+    as_role: AsRole, connection: Connection, clock: Clock
+) -> None:
     customer, till = await make_customer(connection, clock), await as_role("service")
     ahead = (clock.now() + timedelta(minutes=5)).isoformat()
     assert (await till.post(url, json=order(customer_id=str(customer.id), ordered_at=ahead))).status_code == 201
@@ -220,10 +244,15 @@ async def importer(
 
 
 csv_type, ndjson_type = {"Content-Type": "text/csv"}, {"Content-Type": "application/x-ndjson"}
-file = "order_id,ordered_at,total,email\n1,2026-01-02,10,a@example.com\n2,2026-01-02,-1,b@example.com\n1,2026-01-02,10,a@example.com\n"
+file = (
+    "order_id,ordered_at,total,email\n1,2026-01-02,10,a@example.com\n"
+    "2,2026-01-02,-1,b@example.com\n1,2026-01-02,10,a@example.com\n"
+)
 
 
-async def test_a_file_is_imported_and_its_bad_lines_are_told(importer: httpx.AsyncClient, own_database_url: str) -> None:
+async def test_a_file_is_imported_and_its_bad_lines_are_told(
+    importer: httpx.AsyncClient, own_database_url: str
+) -> None:
     answer = await importer.post(f"{url}/import", content=file, headers=csv_type)
     assert (answer.status_code, answer.json()) == (
         200,
@@ -254,7 +283,13 @@ async def test_an_order_taken_in_by_a_till_is_the_same_in_a_file(importer: httpx
     lines = [{"sku": "A", "quantity": "1.5", "unit_price": "4.00"}]
     sent = order(external_id="9", email="a@example.com", total="6.00", channel="till", lines=lines)
     assert (await importer.post(url, json=sent)).status_code == 201
-    line = {"order_id": "9", "ordered_at": sent["ordered_at"], "total": "6", "channel": "till", "email": "A@example.com"}
+    line = {
+        "order_id": "9",
+        "ordered_at": sent["ordered_at"],
+        "total": "6",
+        "channel": "till",
+        "email": "A@example.com",
+    }
     answer = await importer.post(f"{url}/import", content=json.dumps(line | {"lines": lines}), headers=ndjson_type)
     assert (answer.json()["updated"], answer.json()["unchanged"]) == (0, 1)
 
@@ -262,7 +297,11 @@ async def test_an_order_taken_in_by_a_till_is_the_same_in_a_file(importer: httpx
 async def test_the_first_thousand_errors_are_told(importer: httpx.AsyncClient) -> None:
     lines = "order_id,ordered_at,total,email\n" + "x,,,\n" * 1_200
     answer = await importer.post(f"{url}/import", content=lines, headers=csv_type)
-    assert (answer.json()["failed"], len(answer.json()["errors"]), answer.json()["errors"][-1]["line"]) == (1_200, 1_000, 1_001)
+    assert (answer.json()["failed"], len(answer.json()["errors"]), answer.json()["errors"][-1]["line"]) == (
+        1_200,
+        1_000,
+        1_001,
+    )
 
 
 async def test_an_import_under_a_key_is_answered_once(importer: httpx.AsyncClient) -> None:

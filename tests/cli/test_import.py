@@ -38,13 +38,17 @@ def test_a_good_file_is_imported_and_summed_up(own_database_url: str, tmp_path: 
     done = regulars(own_database_url, file, "--source", "web")
     assert done.exit_code == 0
     assert done.output.startswith("2 orders created, 0 updated, 0 unchanged, 2 customers created in ")
-    assert regulars(own_database_url, file, "--source", "web").output.startswith("0 orders created, 0 updated, 2 unchanged")
+    assert regulars(own_database_url, file, "--source", "web").output.startswith(
+        "0 orders created, 0 updated, 2 unchanged"
+    )
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_rejected_lines_go_to_a_file_that_can_be_corrected_and_imported(own_database_url: str, tmp_path: Path) -> None:
     file, rejects = tmp_path / "orders.csv", tmp_path / "orders.csv.rejects.csv"
-    file.write_text("Nr,ordered_at,total,customer_id,first_name\n1,2026-01-02,10,A,Ann\n2,2026-01-02,-10,B,Bob\n3,2026\n")
+    file.write_text(
+        "Nr,ordered_at,total,customer_id,first_name\n1,2026-01-02,10,A,Ann\n2,2026-01-02,-10,B,Bob\n3,2026\n"
+    )
     done = regulars(own_database_url, file, "--source", "web", "--map", "order_id=Nr")
     assert done.exit_code == 2
     assert f"2 lines were rejected: correct them in {rejects} and import that file." in done.output
@@ -116,8 +120,14 @@ def test_standard_input_is_a_file(own_database_url: str) -> None:
         (["orders.csv", "--rejects", "nowhere/bad.csv"], "There is no folder"),
         (["orders.csv", "--source", "a b"], "The source is not a name"),
         (["empty.csv"], "empty.csv is empty"),
-        (["no_total.csv"], "no column total; its columns are order_id, ordered_at, customer_id. Say which column it is"),
-        (["latin.csv"], "Line 3 holds bytes that are no text in this encoding. Say how the file is written: --encoding cp1252"),
+        (
+            ["no_total.csv"],
+            "no column total; its columns are order_id, ordered_at, customer_id. Say which column it is",
+        ),
+        (
+            ["latin.csv"],
+            "Line 3 holds bytes that are no text in this encoding. Say how the file is written: --encoding cp1252",
+        ),
         (["orders.csv", "--format", "cdnow"], "This is not the CDNOW table"),
         (["orders.csv", "--format", "completejourney"], "is not the transactions of The Complete Journey"),
         (["missing.parquet", "--format", "completejourney"], "There is no file"),

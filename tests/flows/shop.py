@@ -22,7 +22,9 @@ def ndjson_rows(text: str) -> ImportRows:
     return read_ndjson(iter(text.strip().splitlines(keepends=True)), {})
 
 
-def rows_of(columns: Sequence[str], values: Iterable[Sequence[str]], products: Iterable[ImportProduct] = ()) -> ImportRows:
+def rows_of(
+    columns: Sequence[str], values: Iterable[Sequence[str]], products: Iterable[ImportProduct] = ()
+) -> ImportRows:
     """Rows without a file, as a program hands them in."""
     return ImportRows(
         tuple(columns), (ImportRow(line, row) for line, row in enumerate(values, start=1)), list(products)
@@ -94,7 +96,8 @@ class Shop:
             ),
             "customers": self.query(
                 """
-                SELECT i.kind, i.value, left(c.customer_number, 13), c.first_name, c.city, c.email, c.phone, c.created_at,
+                SELECT i.kind, i.value, left(c.customer_number, 13), c.first_name, c.city, c.email, c.phone,
+                    c.created_at,
                     m.total_orders, m.net_spent, m.first_order_at, m.last_order_at, m.purchase_days
                 FROM customers c JOIN customer_identifiers i ON i.customer_id = c.id AND i.kind LIKE 'ext:%%'
                 JOIN customer_metrics m ON m.customer_id = c.id
@@ -123,7 +126,8 @@ class Shop:
             WITH facts AS (
                 SELECT c.id AS customer_id, count(o.id) AS orders, coalesce(sum(o.total - o.refunded_total), 0) AS net,
                     min(o.ordered_at) AS first, max(o.ordered_at) AS last, count(DISTINCT o.ordered_on) AS days
-                FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND o.status NOT IN ('cancelled', 'refunded')
+                FROM customers c
+                LEFT JOIN orders o ON o.customer_id = c.id AND o.status NOT IN ('cancelled', 'refunded')
                 GROUP BY c.id
             )
             SELECT * FROM facts FULL JOIN customer_metrics m USING (customer_id)

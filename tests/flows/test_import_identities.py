@@ -59,7 +59,9 @@ async def test_address_and_number_of_two_people_are_rejected(shop: Shop) -> None
 async def test_an_unknown_address_with_a_known_number_is_the_same_person_if_she_has_none(shop: Shop) -> None:
     ann = await known_customer(shop, email=None, phone="+4930123456")
     bob = await known_customer(shop, email="bob@example.com", phone="+4930654321")
-    await shop.load(columns + line(1, "", "ann@example.com", "+4930123456") + line(2, "", "new@example.com", "+4930654321"))
+    await shop.load(
+        columns + line(1, "", "ann@example.com", "+4930123456") + line(2, "", "new@example.com", "+4930654321")
+    )
     assert (shop.orders_of(ann.id), shop.orders_of(bob.id)) == (["1"], [])
     assert shop.codes == {3: "phone-taken"}
     assert shop.customer_of("email", "ann@example.com") == ann.id

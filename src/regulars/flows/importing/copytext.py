@@ -6,8 +6,7 @@ from functools import lru_cache
 
 from regulars.customers.identifiers import parse_email, parse_phone
 from regulars.flows.importing.lines import LinesProblem, read_lines
-from regulars.flows.importing.rows import ImportRow, money_fields
-from regulars.kit.errors import OperatorError
+from regulars.flows.importing.rows import ImportRow, UnusableFile, money_fields
 
 rows_per_block = 2_000
 # Customers come again, and their addresses with them: parsing each once is most of the speed. Memory stays bounded.
@@ -35,13 +34,13 @@ class CopyText:
         ]
         self._lines = columns.index("lines") if "lines" in columns and not lines_are_canonical else None
         self._plain = not self._parsers and self._lines is None
-        self._unescaped_tabs = len(columns) - 1
+        self._tabs = len(columns) - 1
 
     def blocks(self, rows: Iterable[ImportRow]) -> Iterator[tuple[int, bytes]]:
         """Blocks of encoded text, each after its count of rows.
 
         Raises:
-            OperatorError: a row is no text in the encoding with which the file was opened; names its line.
+            UnusableFile: a row is no text in the encoding with which the file was opened; names its line.
         """
         block: list[str] = []
         for row in rows:
@@ -54,15 +53,14 @@ class CopyText:
 
     def _text(self, row: ImportRow) -> str:
         line, values, problem, raw = row
-        if problem is None and self._plain:
-            text = "\t".join(values)
-            if _is_plain(text, self._unescaped_tabs):
-                return f"{line}\t\t\t\t{text}\n"
         products = ""
-        if problem is None:
+        if problem is None and not self._plain:
             problem, products, values = self._prepared(values)
-        if "\0" in raw or any("\0" in value for value in values):
-            problem, raw, values = "unreadable-row", raw.replace("\0", ""), ()
+        text = "\t".join(values)
+        if problem is None and not products and _is_plain(text, self._tabs):
+            return f"{line}\t\t\t\t{text}\n"
+        if "\0" in text or "\0" in raw:
+            problem, products, raw, values = "unreadable-row", "", raw.replace("\0", ""), ()
         parts = [problem or "", raw, products, *(values or [""] * len(self._columns))]
         return f"{line}\t" + "\t".join(part.translate(_escapes) for part in parts) + "\n"
 
@@ -102,7 +100,7 @@ def _encoded_row(text: str) -> bytes:
     except UnicodeEncodeError as error:
         line = text.partition("\t")[0]
         if ord(text[error.start]) in _undecodable:
-            raise OperatorError(
+            raise UnusableFile(
                 f"Line {line} holds bytes that are no text in this encoding.",
                 "Say how the file is written: --encoding cp1252.",
             ) from error

@@ -6,12 +6,12 @@ import lzma
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import IO, Literal, TypeAlias, cast, get_args
 
-from regulars.kit.errors import OperatorError
+from regulars.flows.importing.rows import UnusableFile
 
 FileFormat: TypeAlias = Literal["csv", "ndjson", "cdnow", "completejourney"]
 formats: tuple[FileFormat, ...] = get_args(FileFormat)
@@ -24,14 +24,14 @@ def guess_format(path: Path) -> FileFormat:
     """The format that a file's name promises.
 
     Raises:
-        OperatorError: the name says nothing.
+        UnusableFile: the name says nothing.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _compressions:
         suffixes.pop()
     found = _formats_by_suffix.get(suffixes[-1]) if suffixes else None
     if found is None:
-        raise OperatorError(
+        raise UnusableFile(
             "Standard input has no name to tell its format by."
             if path == standard_input
             else f"{path.name} does not tell its format by its name.",
@@ -44,12 +44,12 @@ def parse_format(text: str) -> FileFormat:
     """A format by its name.
 
     Raises:
-        OperatorError: there is no such format; lists those there are.
+        UnusableFile: there is no such format; lists those there are.
     """
     for known in formats:
         if text == known:
             return known
-    raise OperatorError(f"There is no format {text}.", f"Use one of {', '.join(formats)}.")
+    raise UnusableFile(f"There is no format {text}.", f"Use one of {', '.join(formats)}.")
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def open_text(path: Path, encoding: str) -> Iterator[Iterator[str]]:
     Bytes that are no text in this encoding come through as lone surrogates, so that the writer can name their line.
 
     Raises:
-        OperatorError: the file or the encoding does not exist, or the file is a folder, empty, or damaged.
+        UnusableFile: the file or the encoding does not exist, or the file is a folder, empty, or damaged.
     """
     with _open_bytes(path) as file:
         yield read_text(file, encoding, name="Standard input" if path == standard_input else path.name)
@@ -75,11 +75,11 @@ def read_text(file: IO[bytes], encoding: str = "utf-8", *, name: str) -> Iterato
             newline="",
         )
     except LookupError as error:
-        raise OperatorError(f"There is no encoding {encoding}.", "Use one such as utf-8 or cp1252.") from error
+        raise UnusableFile(f"There is no encoding {encoding}.", "Use one such as utf-8 or cp1252.") from error
     lines = _mendable(text, name)
     first = next(lines, None)
     if first is None:
-        raise OperatorError(f"{name} is empty.", "Give a file with at least one order.")
+        raise UnusableFile(f"{name} is empty.", "Give a file with at least one order.")
     return chain([first], lines)
 
 
@@ -91,11 +91,11 @@ def _open_bytes(path: Path) -> Iterator[IO[bytes]]:
     try:
         file = path.open("rb")
     except IsADirectoryError as error:
-        raise OperatorError(f"{path} is a folder.", "Give a file of orders.") from error
+        raise UnusableFile(f"{path} is a folder.", "Give a file of orders.") from error
     except FileNotFoundError as error:
-        raise OperatorError(f"There is no file {path}.", "Check the name and the folder.") from error
+        raise UnusableFile(f"There is no file {path}.", "Check the name and the folder.") from error
     except OSError as error:
-        raise OperatorError(f"{path} cannot be opened ({error.strerror}).", "Check its permissions.") from error
+        raise UnusableFile(f"{path} cannot be opened ({error.strerror}).", "Check its permissions.") from error
     with file:
         if path.suffix.lower() == ".gz":
             yield cast("IO[bytes]", gzip.GzipFile(fileobj=file))
@@ -111,10 +111,14 @@ def _mendable(text: io.TextIOWrapper, name: str) -> Iterator[str]:
         for line, content in enumerate(text, start=2):  # noqa: B007 - the line after the last good one
             yield content
     except UnicodeError as error:
-        raise OperatorError(
+        raise UnusableFile(
             f"{name} is not {text.encoding} text near line {line}.", "Say how it is written: --encoding cp1252."
         ) from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise OperatorError(
+        raise UnusableFile(
             f"{name} is damaged: it cannot be read beyond line {line - 1}.", "Fetch the file again."
         ) from error
+    finally:
+        # The file belongs to the caller: the reader of its text must not close it, and may outlive it.
+        with suppress(ValueError):
+            text.detach()

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 
-from regulars.flows.importing.rows import ImportRow, ImportRows, fields, require_fields
-from regulars.kit.errors import OperatorError
+from regulars.flows.importing.rows import ImportRow, ImportRows, UnusableFile, fields, require_fields
 
 _delimiters = ",;\t"
 _cdnow_columns = ["customer_id", "date", "number_of_cds", "dollar_value"]
@@ -18,17 +17,17 @@ def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
     """The columns that hold the fields, from texts such as `order_id=Order No`.
 
     Raises:
-        OperatorError: not of this form, or not a field of orders.
+        UnusableFile: not of this form, or not a field of orders.
     """
     mapping = {}
     for pair in pairs:
         field, separator, column = (part.strip() for part in pair.partition("="))
         if not separator or not column:
-            raise OperatorError(
+            raise UnusableFile(
                 f"--map {pair} does not name a field and a column.", "Write it as --map order_id=COLUMN."
             )
         if field not in fields:
-            raise OperatorError(f"--map {pair}: orders have no field {field}.", f"Use one of {', '.join(fields)}.")
+            raise UnusableFile(f"--map {pair}: orders have no field {field}.", f"Use one of {', '.join(fields)}.")
         mapping[field] = column
     return mapping
 
@@ -41,7 +40,7 @@ def read_csv(lines: Iterator[str], mapping: Mapping[str, str]) -> ImportRows:
         mapping: The column of each field that is not named like its column.
 
     Raises:
-        OperatorError: a column is missing, ambiguous, or mapped but not there.
+        UnusableFile: a column is missing, ambiguous, or mapped but not there.
     """
     first = next(lines, "")
     source = _Lines(chain([first], lines))
@@ -49,7 +48,7 @@ def read_csv(lines: Iterator[str], mapping: Mapping[str, str]) -> ImportRows:
     try:
         header = [name.strip() for name in next(reader)]
     except csv.Error as error:
-        raise OperatorError("The header of the file cannot be read.", "Check the quotes in its first line.") from error
+        raise UnusableFile("The header of the file cannot be read.", "Check the quotes in its first line.") from error
     places = _places(header, mapping)
     require_fields(tuple(places), header)
     return ImportRows(tuple(places), _csv_rows(reader, source, len(header), list(places.values())))
@@ -62,13 +61,13 @@ def _places(header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, int]
     for field in fields:
         column = mapping.get(field, field).casefold()
         if names.count(column) > 1:
-            raise OperatorError(
+            raise UnusableFile(
                 f"The column {mapping.get(field, field)} stands in the header twice.", "Rename one of them."
             )
         if column in names:
             places[field] = names.index(column)
         elif field in mapping:
-            raise OperatorError(
+            raise UnusableFile(
                 f"--map {field}={mapping[field]}: the file has no such column.", f"Its columns are {', '.join(header)}."
             )
     return places
@@ -162,11 +161,11 @@ def read_cdnow(lines: Iterator[str]) -> ImportRows:
     so that reading the same file twice gives the same ids.
 
     Raises:
-        OperatorError: the header is another.
+        UnusableFile: the header is another.
     """
     header = next(lines, "").split()
     if header != _cdnow_columns:
-        raise OperatorError(
+        raise UnusableFile(
             f"This is not the CDNOW table; its columns are {', '.join(header) or 'none'}.",
             f"The first line must be: {' '.join(_cdnow_columns)}.",
         )

@@ -40,7 +40,7 @@ _create_profiles = SQL("""
     GROUP BY matched.customer_id
 """)
 _latest_value = SQL("""
-    (array_agg(left(normalize(btrim({column}), NFC), 100) ORDER BY matched.ordered_at DESC, matched.line DESC)
+    (array_agg(normalize(btrim({column}), NFC) ORDER BY matched.ordered_at DESC, matched.line DESC)
         FILTER (WHERE btrim({column}) <> ''))[1] AS {column}
 """)
 

@@ -16,8 +16,9 @@ _day = r"^\d{4}-\d\d-\d\d$"
 # third of the cost of one expression for the whole form.
 _day_first = "____-__-__%"
 _no_part_of_instant = "[^0-9T:.Z +-]"
-# Fields that are kept as they are written; all others are trimmed.
-_untrimmed = frozenset(["email", "phone", "lines"])
+# Control characters, line and paragraph separators, and those that turn the direction of reading.
+_hidden = r"[\x01-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
+profile_lengths = {"gender": 50, "postal_code": 20}
 
 
 class _Rule(NamedTuple):
@@ -29,15 +30,13 @@ class _Rule(NamedTuple):
 def trimmed_rows(columns: Collection[str]) -> Composed:
     """The rows of `incoming` without blanks around their values; a value of blanks is none."""
     values = [
-        SQL("nullif(btrim({0}), '') AS {0}").format(Identifier(field))
-        if field in columns and field not in _untrimmed
-        else SQL("{0}").format(Identifier(field))
+        SQL("nullif(btrim({0}), '') AS {0}" if field in columns else "{0}").format(Identifier(field))
         for field in fields
         if field != "customer_number"
     ]
-    return SQL("SELECT line, problem, {}, upper(btrim(customer_number)) AS customer_number FROM incoming").format(
-        SQL(", ").join(values)
-    )
+    return SQL(
+        "SELECT line, problem, {}, nullif(upper(btrim(customer_number)), '') AS customer_number FROM incoming"
+    ).format(SQL(", ").join(values))
 
 
 def first_broken_rule(columns: Collection[str], *, currency: str, digits: int, latest: datetime) -> Composed:
@@ -57,9 +56,10 @@ def first_broken_rule(columns: Collection[str], *, currency: str, digits: int, l
     )
 
 
-def amount(field: str) -> Composed:
+def amount(field: str, columns: Collection[str]) -> Composed:
     """The value of an amount of a row that broke no rule; zero where it has none."""
-    return SQL("CASE WHEN code IS NULL THEN coalesce({0}, '0')::numeric(18, 4) END AS {0}").format(Identifier(field))
+    value = SQL("CASE WHEN code IS NULL THEN coalesce({0}, '0')::numeric(18, 4) END AS {0}")
+    return (value if field in columns else SQL("0::numeric(18, 4) AS {0}")).format(Identifier(field))
 
 
 def _rules(currency: str, digits: int, latest: datetime) -> Iterator[_Rule]:
@@ -86,7 +86,10 @@ def _rules(currency: str, digits: int, latest: datetime) -> Iterator[_Rule]:
     yield _rule("status", SQL("status NOT IN ('paid', 'fulfilled', 'pending', 'cancelled')"), "status-unknown")
     yield _rule("channel", SQL("length(channel) > 100"), "channel-length")
     for field in profile_fields:
-        yield _rule(field, SQL("length({}) > 100").format(Identifier(field)), "profile-length")
+        name = Identifier(field)
+        longest = Literal(profile_lengths.get(field, 100))
+        yield _rule(field, SQL("length({}) > {}").format(name, longest), "profile-length")
+        yield _rule(field, SQL("{} ~ {}").format(name, Literal(_hidden)), "profile-characters")
     yield _rule(
         "date_of_birth",
         SQL(

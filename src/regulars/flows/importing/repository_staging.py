@@ -92,7 +92,7 @@ class StagingRepository(Repository):
             _create_checked.format(
                 content_hash=content_hash,
                 currency=Literal(currency),
-                amounts=SQL(", ").join(map(amount, money_fields)),
+                amounts=SQL(", ").join(amount(field, columns) for field in money_fields),
                 code=code,
                 rows=trimmed_rows(columns),
             )

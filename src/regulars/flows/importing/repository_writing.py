@@ -1,7 +1,7 @@
 """Writing one batch of an import: customers, their claims, orders with lines and identifiers, metrics.
 
 Everything a batch writes is computed already, in temporary tables. If meanwhile somebody else wrote the same customer
-or order, the counts differ: the batch is rolled back and the rest of the file matched again.
+or order, a key is taken: the batch is rolled back and the rest of the file matched again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,11 +61,6 @@ _insert_claims = """
         SELECT kind, value, customer_id FROM claims JOIN people USING (customer_id) WHERE batch = %(batch)s
     ) AS claimed
     ORDER BY kind, value
-    ON CONFLICT DO NOTHING
-"""
-_count_claims = """
-    SELECT (SELECT count(*) FROM people WHERE batch = %(batch)s AND is_new)
-        + (SELECT count(*) FROM claims JOIN people USING (customer_id) WHERE batch = %(batch)s)
 """
 _fill_customers = SQL("""
     UPDATE customers SET {filled}, version = version + 1, updated_at = %(now)s
@@ -81,7 +76,6 @@ _insert_order_identifiers = """
     SELECT %(source)s, external_id, customer_id, order_id FROM matched
     WHERE batch = %(batch)s AND code IS NULL AND action = 'create'
     ORDER BY external_id
-    ON CONFLICT DO NOTHING
 """
 _insert_orders = """
     INSERT INTO orders (customer_id, id, source, external_id, status, currency, ordered_at, ordered_on, total,
@@ -123,7 +117,7 @@ _touched = SQL("SELECT DISTINCT customer_id FROM matched WHERE batch = %(batch)s
 
 
 class WorldMoved(Exception):  # noqa: N818 - a reason to look again, not a fault
-    """Another writer was faster with a customer or an order of this batch."""
+    """Another writer changed an order of this batch."""
 
 
 class WritingRepository(Repository):
@@ -159,16 +153,17 @@ class WritingRepository(Repository):
         """Write a batch; part of a transaction that the caller commits.
 
         Raises:
-            WorldMoved: somebody else wrote one of its customers or orders since it was matched.
+            WorldMoved, UniqueViolation: somebody else wrote one of its customers or orders since it was matched.
         """
         facts = {**self._facts, "batch": batch.number}
         await self._execute(_lock_customers, facts)
         await self._write_customers(batch, facts)
         if batch.created:
-            self._expect(batch.created, await self._execute(_insert_order_identifiers, facts))
+            await self._execute(_insert_order_identifiers, facts)
             await self._execute(_insert_orders, facts)
         if batch.updated:
-            self._expect(batch.updated, await self._execute(_update_orders, facts))
+            if await self._execute(_update_orders, facts) != batch.updated:
+                raise WorldMoved
             await self._execute(_delete_lines, facts)
         if self._has_lines:
             await self._execute(_insert_lines, facts)
@@ -186,9 +181,7 @@ class WritingRepository(Repository):
             )
 
     async def _write_customers(self, batch: Batch, facts: Mapping[str, object]) -> None:
-        claims: int = await self._value(_count_claims, facts)
-        if claims:
-            self._expect(claims, await self._execute(_insert_claims, facts))
+        await self._execute(_insert_claims, facts)
         if batch.customers_created:
             await self._execute(self._customers_statement(_insert_customers), facts)
         if self._described or self._has_claims:
@@ -213,10 +206,6 @@ class WritingRepository(Repository):
                 for field, value in news.items()
             ),
         )
-
-    def _expect(self, planned: int, written: int) -> None:
-        if planned != written:
-            raise WorldMoved
 
 
 def _told(field: str) -> Composed:

@@ -26,6 +26,10 @@ order_fields = ("currency", "status", "discount_total", "tax_total", "shipping_t
 fields = required_fields + customer_fields + profile_fields + order_fields
 
 
+class UnusableFile(OperatorError):  # noqa: N818 - named as the operator would say it
+    """A file that is not one of orders, or cannot be read; nothing of it was written."""
+
+
 class ImportRow(NamedTuple):
     """One order as it was read.
 
@@ -78,13 +82,13 @@ def require_fields(columns: Sequence[str], found: Sequence[str]) -> None:
         found: The columns as the file names them, for the message.
 
     Raises:
-        OperatorError: names what is missing and what was found.
+        UnusableFile: names what is missing and what was found.
     """
     missing = [name for name in required_fields if name not in columns]
     if not missing and not set(customer_fields).intersection(columns):
         missing = [" or ".join(customer_fields)]
     if missing:
-        raise OperatorError(
+        raise UnusableFile(
             f"The file has no column {', '.join(missing)}; its columns are {', '.join(found) or 'none'}.",
             f"Say which column it is: --map {missing[0].split(' ')[0]}=COLUMN.",
         )

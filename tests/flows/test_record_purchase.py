@@ -1,0 +1,60 @@
+"""Purchases that come at the same time."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from regulars.flows.record_purchase import Purchase, record_purchase
+from regulars.kit.database import Database
+from regulars.kit.security import operator
+from regulars.orders.errors import OrderConflict
+from regulars.orders.schemas import OrderCreate
+from tests.factories.customers import make_customer
+from tests.flows.shop import Shop
+
+
+async def buy(database: Database, shop: Shop, external_id: str, customer_id: object, total: str = "1.00") -> Purchase:
+    order = OrderCreate(
+        source="till",
+        external_id=external_id,
+        customer_id=customer_id,
+        ordered_at=shop.clock.now(),
+        total=Decimal(total),
+    )
+    async with database.transaction() as connection:
+        return await record_purchase(connection, order, by=operator, settings=shop.settings, clock=shop.clock)
+
+
+async def test_metrics_count_every_one_of_many_purchases_at_once(shop: Shop) -> None:
+    async with Database(shop.url) as database:
+        async with database.transaction() as connection:
+            customer = await make_customer(connection, shop.clock)
+        await asyncio.gather(*(buy(database, shop, str(number), customer.id) for number in range(8)))
+    assert shop.query("SELECT total_orders, net_spent FROM customer_metrics") == [(8, 8)]
+    assert shop.wrong_metrics() == []
+
+
+async def test_one_order_sent_many_times_at_once_is_stored_once(shop: Shop) -> None:
+    async with Database(shop.url) as database:
+        async with database.transaction() as connection:
+            customer = await make_customer(connection, shop.clock)
+        purchases = await asyncio.gather(*(buy(database, shop, "1", customer.id) for _ in range(6)))
+        assert sorted(purchase.is_new for purchase in purchases) == [False] * 5 + [True]
+        assert len({purchase.order.id for purchase in purchases}) == 1
+        with pytest.raises(OrderConflict):
+            await buy(database, shop, "1", customer.id, total="2.00")
+    assert shop.query("SELECT total_orders FROM customer_metrics") == [(1,)]
+
+
+async def test_a_purchase_and_an_import_of_one_customer_at_once_are_both_counted(shop: Shop) -> None:
+    header = "order_id,ordered_at,total,email\n"
+    async with Database(shop.url) as database:
+        async with database.transaction() as connection:
+            customer = await make_customer(connection, shop.clock, email="ann@example.com")
+        lines = "".join(f"{number},2026-01-02,1,ann@example.com\n" for number in range(200))
+        await asyncio.gather(
+            shop.load(header + lines), *(buy(database, shop, str(number), customer.id) for number in range(7))
+        )
+    assert shop.query("SELECT total_orders FROM customer_metrics") == [(207,)]
+    assert shop.wrong_metrics() == []
