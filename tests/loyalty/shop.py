@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+from regulars.accounts.roles import scopes_of
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import Principal, operator
@@ -20,14 +21,14 @@ from regulars.loyalty.schemas import (
     LoyaltyPointsAdjust,
     LoyaltyPointsEarn,
     LoyaltyPointsRedeem,
-    LoyaltyProgrammeUpdate,
     LoyaltyRedemptionRestore,
 )
+from regulars.loyalty.schemas_programme import LoyaltyProgrammeUpdate
 from regulars.loyalty.service import LoyaltyService
 from regulars.loyalty.tiers import LoyaltyTierService
 from tests.factories.loyalty import make_member
 
-till = Principal(id=uuid4(), kind="client", role="service", scopes=frozenset())
+till = Principal(id=uuid4(), kind="client", role="service", scopes=scopes_of("service"))
 
 
 class Shop:

@@ -6,7 +6,7 @@ import pytest
 from regulars.kit.security import operator
 from regulars.loyalty.errors import ProgrammeChanged, TiersDoNotRise
 from regulars.loyalty.programme import ProgrammeService
-from regulars.loyalty.schemas import LoyaltyProgrammeUpdate
+from regulars.loyalty.schemas_programme import LoyaltyProgrammeUpdate
 from tests.loyalty.shop import Shop, till
 
 

@@ -4,9 +4,9 @@ from uuid import uuid4
 import pytest
 
 from regulars.formulas.tiers import LoyaltyTier
+from regulars.kit.bulk import BulkRejected
 from regulars.kit.errors import NotFound
 from regulars.kit.security import operator
-from regulars.loyalty.errors import BulkRejected
 from regulars.loyalty.schemas import BulkLoyaltyTierUpdate
 from tests.loyalty.shop import Shop
 
@@ -60,10 +60,10 @@ async def test_a_tier_set_by_hand_ends_with_its_last_day(shop: Shop) -> None:
 async def test_many_tiers_are_set_at_once_with_an_outcome_for_each(shop: Shop) -> None:
     first, second, gone = await shop.member(), await shop.member(), await shop.member(deleted=True)
     update = BulkLoyaltyTierUpdate(customer_ids=[second, uuid4(), first, gone], tier="gold", reason="opening day")
-    outcomes = await shop.tiers.bulk_update_tier(update, by=operator)
-    assert [outcome.status for outcome in outcomes] == ["changed", "not_found", "changed", "not_found"]
+    outcome = await shop.tiers.bulk_update_tier(update, by=operator)
+    assert [item.outcome for item in outcome.items] == ["changed", "failed", "changed", "failed"]
     again = await shop.tiers.bulk_update_tier(update, by=operator)
-    assert [outcome.status for outcome in again] == ["unchanged", "not_found", "unchanged", "not_found"]
+    assert [item.outcome for item in again.items] == ["unchanged", "failed", "unchanged", "failed"]
     assert (await shop.balance(first)).tier == "gold"
 
 

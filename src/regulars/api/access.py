@@ -27,10 +27,12 @@ class Requires:
     Attributes:
         scopes: Any one of them opens the route.
         own: A customer is let in too, with the scope `self`: the service then shows the own record only.
+        own_setting: A setting that can take `own` back.
     """
 
     scopes: tuple[str, ...]
     own: bool
+    own_setting: str | None = None
 
     async def admit(self, request: Request) -> None:
         """Check token and scope, and keep the caller for the endpoint. Nothing of the body has been read.
@@ -43,12 +45,15 @@ class Requires:
         """
         caller: Principal = await request.app.state.accounts.principal_of(_bearer_token(request))
         request.state.principal = caller
-        if not self.admits(caller):
+        own = self.own_setting is None or getattr(request.app.state.settings, self.own_setting)
+        if not self.admits(caller, own=own):
             raise InsufficientScope(scope="|".join(self.scopes))
 
-    def admits(self, caller: Principal) -> bool:
-        """Whether the caller holds what the route asks for."""
-        return any(map(caller.may, self.scopes)) or (self.own and caller.role == "customer" and caller.may("self"))
+    def admits(self, caller: Principal, *, own: bool = True) -> bool:
+        """Whether the caller holds what the route asks for; `own` is whether the setting lets customers in."""
+        return any(map(caller.may, self.scopes)) or (
+            self.own and own and caller.role == "customer" and caller.may("self")
+        )
 
     async def __call__(self, request: Request) -> Principal:
         """The caller who was let in."""
@@ -88,9 +93,9 @@ public: Any = Depends(Public())
 """Marks a route that needs no token: `dependencies=[public]`."""
 
 
-def requires(*scopes: str, own: bool = False) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency
+def requires(*scopes: str, own: bool = False, own_setting: str | None = None) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency
     """Mark the caller of a route: it holds one of these scopes, or is a customer where `own` records are shown."""
-    return Depends(Requires(scopes, own))
+    return Depends(Requires(scopes, own, own_setting))
 
 
 def policy_of(dependant: Dependant) -> Policy | None:

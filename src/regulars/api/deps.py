@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from regulars.accounts.service import AccountsService
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection
+from regulars.kit.database import Connection, Transactions
 from regulars.kit.settings import Settings
 
 
@@ -15,6 +15,12 @@ async def open_transaction(request: Request) -> AsyncIterator[Connection]:
     """One transaction for the request: committed before the answer leaves, rolled back when the endpoint raises."""
     async with request.app.state.database.transaction() as connection:
         yield connection
+
+
+async def current_database(request: Request) -> Transactions:
+    """The database itself, for work in many transactions."""
+    database: Transactions = request.app.state.database
+    return database
 
 
 async def current_settings(request: Request) -> Settings:
@@ -37,6 +43,7 @@ async def accounts_service(request: Request) -> AccountsService:
 
 # The scope "function" is what commits before the answer leaves; without it FastAPI would commit after.
 TransactionDep = Annotated[Connection, Depends(open_transaction, scope="function")]
+DatabaseDep = Annotated[Transactions, Depends(current_database)]
 SettingsDep = Annotated[Settings, Depends(current_settings)]
 ClockDep = Annotated[Clock, Depends(current_clock)]
 AccountsDep = Annotated[AccountsService, Depends(accounts_service)]

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
         default=1000, ge=0, description="Most points that staff may add or subtract in one adjustment."
     )
 
+    customer_self_redeem: bool = Field(default=True, description="Whether customers may redeem their own points.")
+
     rfm_edges: Literal["quintiles", "fixed"] = Field(
         default="quintiles", description="Whether scores compare customers, or go by fixed thresholds."
     )

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import zip_longest
@@ -16,6 +16,7 @@ from regulars.kit.errors import NotFound, Refusal
 from regulars.kit.security import Principal
 from regulars.loyalty.errors import AlreadyCredited, CustomerInactive
 from regulars.loyalty.ledger import Entry, ExpiryDays, PointsLedger
+from regulars.loyalty.limits import ClientLimits
 from regulars.loyalty.models import LoyaltyAccount, LoyaltyTransactionCreate, LoyaltyTransactionType, Programme
 from regulars.loyalty.plans import gain
 from regulars.loyalty.retries import with_retries
@@ -54,19 +55,42 @@ class AwardOutcome:
         return "refused" if self.refusal else "earned"
 
 
+@dataclass(frozen=True)
+class _Orders:
+    """What is known of the orders of a batch: who bought, who was credited, which were named in this turn."""
+
+    buyers: Mapping[UUID, UUID]
+    credited: Mapping[tuple[UUID, str], tuple[UUID, UUID]]
+    seen: set[UUID] = field(default_factory=set)
+
+
 class BulkAwardService:
-    """Awards points to at most 500 customers in one transaction."""
+    """Awards points to many customers in one transaction."""
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._clock = clock
         self._ledger = PointsLedger(connection, clock)
+        self._limits = ClientLimits(connection, clock)
         self._expiries: dict[ExpiryDays, datetime | None] = {}
 
+    async def earn_all(self, lines: Sequence[AwardLine], *, by: Principal) -> list[AwardOutcome]:
+        """Award many lines; one outcome for each, in the order given. A line that is refused does not touch the others.
+
+        Raises:
+            LimitExceeded: more points, in one line or in all, than the API client may move; nothing was awarded.
+        """
+        await self._limits.take(sum(line.points for line in lines), largest=max(line.points for line in lines), by=by)
+        numbered = sorted(enumerate(lines), key=lambda item: item[1].customer_id)
+        outcomes = [outcome for batch in batches_of_customers(numbered) for outcome in await self.earn(batch, by=by)]
+        await self._limits.give_back(sum(lines[outcome.line].points for outcome in outcomes if outcome.refusal), by=by)
+        return sorted(outcomes, key=lambda outcome: outcome.line)
+
     async def earn(self, lines: Sequence[tuple[int, AwardLine]], *, by: Principal) -> list[AwardOutcome]:
-        """Award these numbered lines; those of one customer in the order given."""
+        """Award these numbered lines of at most 500 customers; those of one customer in the order given."""
         ids = sorted({line.customer_id for _, line in lines})
         programme = await self._ledger.programmes.current()
         orders = [line.order_id for _, line in lines if line.order_id]
+        buyers = await self._ledger.transactions.find_buyers(orders) if orders else {}
         outcomes: list[AwardOutcome] = []
         by_customer: dict[UUID, list[tuple[int, AwardLine]]] = defaultdict(list)
         for number, line in lines:
@@ -74,29 +98,30 @@ class BulkAwardService:
         for turn in zip_longest(*by_customer.values()):
             accounts = {account.customer_id: account for account in await self._ledger.lock_many(ids)}
             credited = await self._ledger.transactions.find_awards(orders) if orders else {}
-            outcomes += await self._earn_once([x for x in turn if x], accounts, credited, programme, by)
+            outcomes += await self._earn_once(
+                [x for x in turn if x], accounts, _Orders(buyers, credited), programme, by
+            )
         return outcomes
 
     async def _earn_once(
         self,
         turn: Sequence[tuple[int, AwardLine]],
         accounts: Mapping[UUID, LoyaltyAccount],
-        credited: dict[tuple[UUID, str], tuple[UUID, UUID]],
+        orders: "_Orders",
         programme: Programme,
         by: Principal,
     ) -> list[AwardOutcome]:
         """Award one line for each customer."""
         refused: list[AwardOutcome] = []
         accepted: list[tuple[int, Entry]] = []
-        seen: set[UUID] = set()
         for number, line in turn:
             account = accounts.get(line.customer_id)
-            refusal = _refusal(line, account, credited, seen)
+            refusal = _refusal(line, account, orders)
             if refusal or account is None:
                 refused.append(AwardOutcome(number, refusal=refusal or NotFound()))
                 continue
             if line.order_id:
-                seen.add(line.order_id)
+                orders.seen.add(line.order_id)
             accepted.append((number, self._entry(account, line, programme, by)))
         if not accepted:
             return refused
@@ -127,8 +152,7 @@ class BulkAwardService:
 def _refusal(
     line: AwardLine,
     account: LoyaltyAccount | None,
-    credited: Mapping[tuple[UUID, str], tuple[UUID, UUID]],
-    seen: set[UUID],
+    orders: "_Orders",
 ) -> Refusal | None:
     if account is None or account.is_gone:
         return NotFound()
@@ -136,9 +160,10 @@ def _refusal(
         return CustomerInactive()
     if line.order_id is None:
         return None
-    if line.order_id in seen:  # two customers of one batch claim one order
+    is_others = orders.buyers.get(line.order_id, line.customer_id) != line.customer_id
+    if is_others or line.order_id in orders.seen:  # seen: two customers of one batch claim one order
         return NotFound()
-    owner, transaction_id = credited.get((line.order_id, line.rule), (None, None))
+    owner, transaction_id = orders.credited.get((line.order_id, line.rule), (None, None))
     if owner is None:
         return None
     return AlreadyCredited(transaction_id=transaction_id) if owner == line.customer_id else NotFound()

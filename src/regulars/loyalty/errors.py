@@ -1,10 +1,14 @@
 """How the points ledger says no."""
 
+from typing import ClassVar
+
 from regulars.kit.errors import Conflict, Forbidden, Unprocessable
 
 
 class InsufficientPoints(Conflict):
     """The customer has fewer points than the redemption needs."""
+
+    example: ClassVar[dict[str, object]] = {"spendable": 20, "points_owed": 0}
 
 
 class CustomerInactive(Conflict):
@@ -14,13 +18,19 @@ class CustomerInactive(Conflict):
 class AlreadyCredited(Conflict):
     """The order has already earned its points."""
 
+    example: ClassVar[dict[str, object]] = {"transaction_id": "0199c1de-7a10-7c3e-9d55-0c5b4f1e2a77"}
+
 
 class NotRestorable(Conflict):
     """There is nothing left of this redemption to give back, or it is not a redemption."""
 
+    example: ClassVar[dict[str, object]] = {"restorable": 0}
+
 
 class ProgrammeChanged(Conflict):
     """Someone else changed the programme in the meantime."""
+
+    example: ClassVar[dict[str, object]] = {"version": 2}
 
 
 class SelfAdjustment(Forbidden):
@@ -30,9 +40,7 @@ class SelfAdjustment(Forbidden):
 class LimitExceeded(Forbidden):
     """These are more points than you may move."""
 
-
-class BulkRejected(Conflict):
-    """At least one item cannot be changed, so nothing was."""
+    example: ClassVar[dict[str, object]] = {"limit": 1000, "period": "transaction"}
 
 
 class TiersDoNotRise(Unprocessable):

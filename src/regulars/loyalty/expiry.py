@@ -9,6 +9,7 @@ from regulars.formulas.points import OpenLot
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
 from regulars.kit.security import Principal
+from regulars.kit.validation import Validation
 from regulars.loyalty.ledger import Entry, PointsLedger
 from regulars.loyalty.plans import write_off
 from regulars.loyalty.retries import with_retries
@@ -70,8 +71,13 @@ async def expire_all(database: Transactions, clock: Clock, *, as_of: datetime | 
     """Write off all that is due, batch by batch; several runs at once share the work.
 
     Accounts that are busy are passed over first and waited for when nothing else is left.
+
+    Raises:
+        Validation: `as_of` has not come yet.
     """
     instant, total, wait = as_of or clock.now(), Expired(), False
+    if instant > clock.now():
+        raise Validation.at("/as_of", "range", "must not be in the future")
     while True:
 
         async def batch(*, wait: bool = wait) -> tuple[int, Expired]:

@@ -12,6 +12,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
+from regulars.loyalty.access import require_present
 from regulars.loyalty.errors import CustomerInactive
 from regulars.loyalty.models import (
     AccountChange,
@@ -21,7 +22,7 @@ from regulars.loyalty.models import (
     Programme,
     TierChange,
 )
-from regulars.loyalty.plans import require_present, write_off
+from regulars.loyalty.plans import write_off
 from regulars.loyalty.repository import LoyaltyTransactionRepository
 from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
 from regulars.loyalty.repository_programmes import ProgrammeRepository

@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from regulars.customers.errors import CustomerErased
 from regulars.formulas import points
 from regulars.formulas.points import OpenLot, settle_debt
-from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.loyalty.errors import InsufficientPoints
 from regulars.loyalty.models import (
@@ -73,19 +71,6 @@ def give_back(
         lot_changes=tuple((used.lot_id, part) for used, part in returning if not used.is_due(now)),
         debt_change=settled,
     )
-
-
-def require_present(account: LoyaltyAccount, by: Principal) -> None:
-    """Refuse the account of a person who is gone.
-
-    Raises:
-        CustomerErased: the person was erased, for callers who may see identifiers.
-        NotFound: the same for all others; and the customer was deleted.
-    """
-    if account.erased_at is not None and by.sees_identifiers():
-        raise CustomerErased(erased_at=account.erased_at)
-    if account.is_gone:
-        raise NotFound
 
 
 def require_points(account: LoyaltyAccount, lots: Sequence[OpenLot], wanted: int, now: datetime) -> None:

@@ -8,7 +8,7 @@ from regulars.kit.security import Principal
 from regulars.loyalty.errors import ProgrammeChanged, TiersDoNotRise
 from regulars.loyalty.models import Programme
 from regulars.loyalty.repository_programmes import ProgrammeRepository
-from regulars.loyalty.schemas import LoyaltyProgrammeUpdate
+from regulars.loyalty.schemas_programme import LoyaltyProgrammeUpdate
 
 
 class ProgrammeService:

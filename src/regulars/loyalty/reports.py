@@ -12,9 +12,9 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
+from regulars.loyalty.access import require_present, require_reach
 from regulars.loyalty.balance import balance_of
 from regulars.loyalty.models import LoyaltyBalance, LoyaltyTransaction, LoyaltyTransactionType
-from regulars.loyalty.plans import require_present
 from regulars.loyalty.repository import LoyaltyTransactionRepository
 from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
 from regulars.loyalty.repository_programmes import ProgrammeRepository
@@ -112,12 +112,18 @@ class LoyaltyReportService:
             after=self._clock.now(), until=until, after_customer=after_customer, limit=limit
         )
 
-    async def explain(self, customer_id: UUID, *, by: Principal) -> LedgerExplanation:
+    async def explain(self, customer_id: UUID, *, limit: int | None = None, by: Principal) -> LedgerExplanation:
         """Tell how a customer's balance came to be, oldest transaction first.
+
+        Args:
+            customer_id: Whose balance.
+            limit: Tell the newest transactions only; None tells all.
+            by: Who asks.
 
         Raises:
             NotFound: there is no such customer.
         """
+        require_reach(customer_id, by, "loyalty:read")
         found = await self._accounts.get_account(customer_id)
         if found is None:
             raise NotFound
@@ -129,7 +135,7 @@ class LoyaltyReportService:
         parts: dict[int, list[AllocationRecord]] = defaultdict(list)
         for part in await self._reports.get_allocations(customer_id):
             parts[part.seq].append(part)
-        history = await self._transactions.get_customer_transactions(customer_id, limit=account.last_seq + 1)
+        history = await self._transactions.get_customer_transactions(customer_id, limit=limit or account.last_seq + 1)
         teller = _Teller(self._clock, lots)
         return LedgerExplanation(
             balance=balance,

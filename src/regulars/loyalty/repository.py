@@ -193,6 +193,13 @@ class LoyaltyTransactionRepository(Repository):
         )
         return {(order_id, rule): (customer_id, id_) for order_id, rule, customer_id, id_ in rows}
 
+    async def find_buyers(self, order_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+        """Whose orders these are, of those that are stored here."""
+        rows = await self._rows(
+            "SELECT id, customer_id FROM orders WHERE id = ANY ((SELECT %s::uuid[])::uuid[])", [list(order_ids)]
+        )
+        return dict(rows)
+
     async def has_welcome_bonus(self, customer_id: UUID) -> bool:
         """Whether the customer was given the welcome bonus."""
         found: bool = await self._value(

@@ -1,17 +1,20 @@
 """What callers send to the points ledger and what they get back."""
 
 import json
-from decimal import Decimal
+from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import Field, JsonValue, field_validator
 from pydantic_core import PydanticCustomError
 
 from regulars.formulas.tiers import LoyaltyTier
+from regulars.kit.bulk import Atomic, Ids
 from regulars.kit.schemas import Day, Id, Instant, OneOf, Points, RequestSchema, ResponseSchema, Text
-from regulars.loyalty.models import LoyaltyTransactionType
+from regulars.kit.security import Principal
+from regulars.loyalty.access import sees_notes
+from regulars.loyalty.models import LoyaltyTransaction, LoyaltyTransactionType
 
 ExpiryDays: TypeAlias = Annotated[int, Field(ge=1, le=3650)]
 ReasonCode: TypeAlias = Annotated[
@@ -95,11 +98,11 @@ class LoyaltyTierUpdate(RequestSchema):
 class BulkLoyaltyTierUpdate(RequestSchema):
     """One tier for many customers."""
 
-    customer_ids: list[Id] = Field(min_length=1, max_length=1000)
+    customer_ids: Ids
     tier: OneOf[LoyaltyTier]
     reason: Annotated[str, Text(500)]
     until: Day | None = None
-    atomic: bool = Field(default=False, description="Change all or none.")
+    atomic: Atomic = False
 
 
 class LoyaltyTransactionResponse(ResponseSchema):
@@ -119,8 +122,16 @@ class LoyaltyTransactionResponse(ResponseSchema):
     refund_id: UUID | None
     reverses_transaction_id: UUID | None
     expires_at: Instant | None
-    created_by: UUID | None
+    created_by: UUID | None = Field(description="The user or API client; null for the program itself.")
     created_at: Instant
+
+    @classmethod
+    def of(cls, transaction: LoyaltyTransaction, by: Principal) -> Self:
+        """The row as a caller sees it; without notes and writer, where these are none of the caller's business."""
+        shown = transaction
+        if not sees_notes(transaction, by):
+            shown = replace(transaction, description=None, metadata=None, created_by=None)
+        return cls.model_validate(shown)
 
 
 class PointsDeadline(ResponseSchema):
@@ -171,32 +182,3 @@ class LoyaltyExpireResult(ResponseSchema):
     customers: int
     lots: int
     points: int
-
-
-class LoyaltyAuditResponse(ResponseSchema):
-    """Every rule of the ledger and how often it is broken; all counts must be 0."""
-
-    scope: Literal["all", "touched"]
-    violations: int
-    counts: dict[str, int]
-    transactions: int
-    digest: str = Field(description="SHA-256 over the heads of all chains, in hexadecimal.")
-
-
-class LoyaltyProgrammeUpdate(RequestSchema):
-    """Settings of the programme to change; an absent one stays, null for `expiry_days` is never."""
-
-    based_on: int = Field(ge=1, description="The version that the change was made from.")
-    points_per_unit: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)] = Decimal(1)
-    earning_base: Literal["with_tax", "without_tax"] = "with_tax"
-    earns_on_shipping: bool = False
-    expiry_days: ExpiryDays | None = None
-    restore_grace_days: ExpiryDays = 30
-    welcome_bonus_points: Annotated[int, Field(strict=True, ge=0, le=10_000_000)] = 100
-    point_value: Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=6)] = Decimal("0.01")
-    refund_policy: Literal["allow_debt", "cap_at_zero", "reduce_refund"] = "allow_debt"
-    debt_floor: Annotated[int, Field(strict=True, ge=-1_000_000_000, le=0)] = -10_000_000
-    silver_from: Annotated[int, Field(strict=True, ge=1)] = 10_000
-    gold_from: Annotated[int, Field(strict=True, ge=1)] = 50_000
-    platinum_from: Annotated[int, Field(strict=True, ge=1)] = 100_000
-    downgrades_at_once: bool = False

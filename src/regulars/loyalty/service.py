@@ -11,9 +11,11 @@ from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
+from regulars.loyalty.access import require_present, require_reach
 from regulars.loyalty.balance import balance_of
 from regulars.loyalty.errors import AlreadyCredited, LimitExceeded, NotRestorable, SelfAdjustment
 from regulars.loyalty.ledger import Entry, ExpiryDays, PointsLedger
+from regulars.loyalty.limits import ClientLimits
 from regulars.loyalty.models import (
     Deadline,
     LoyaltyAccount,
@@ -22,7 +24,7 @@ from regulars.loyalty.models import (
     LoyaltyTransactionCreate,
     LoyaltyTransactionType,
 )
-from regulars.loyalty.plans import gain, give_back, require_points, require_present
+from regulars.loyalty.plans import gain, give_back, require_points
 from regulars.loyalty.schemas import (
     AdjustmentType,
     LoyaltyPointsAdjust,
@@ -30,6 +32,7 @@ from regulars.loyalty.schemas import (
     LoyaltyPointsRedeem,
     LoyaltyRedemptionRestore,
 )
+from regulars.loyalty.schemas_lists import LoyaltyTransactionQuery
 
 
 class LoyaltyService:
@@ -42,15 +45,18 @@ class LoyaltyService:
         self._settings = settings
         self._clock = clock
         self._ledger = PointsLedger(connection, clock)
+        self._limits = ClientLimits(connection, clock)
 
     async def earn_loyalty_points(self, award: LoyaltyPointsEarn, *, by: Principal) -> LoyaltyTransaction:
         """Award points. An order earns once, by this way or by its purchase.
 
         Raises:
-            NotFound: there is no such customer, or the order earned for another.
+            NotFound: there is no such customer, or the order is another's.
+            LimitExceeded: more points than the API client may move.
             CustomerInactive: the customer is deactivated.
             AlreadyCredited: the order has earned; says with which transaction.
         """
+        await self._limits.take(award.points, by=by)
         return await self._award(
             award.customer_id,
             award.points,
@@ -113,9 +119,12 @@ class LoyaltyService:
 
         Raises:
             NotFound: there is no such customer.
+            LimitExceeded: more points than the API client may move.
             CustomerInactive: the customer is deactivated.
             InsufficientPoints: says how many can be spent and how many are owed.
         """
+        require_reach(redemption.customer_id, by, "loyalty:redeem")
+        await self._limits.take(redemption.points, by=by)
         account = await self._ledger.lock(redemption.customer_id, by=by)
         create = LoyaltyTransactionCreate(
             customer_id=account.customer_id,
@@ -165,8 +174,11 @@ class LoyaltyService:
         Raises:
             NotFound: there is no such transaction.
             NotRestorable: it is no redemption, or less is left of it than asked for; says how many.
+            LimitExceeded: more points than the API client may move.
         """
         redemption = await self._ledger.transactions.get_transaction(transaction_id)
+        wanted = max(-redemption.points, 0) if restore.points is None else restore.points
+        await self._limits.take(wanted, by=by)  # before the account: see ClientLimits
         account = await self._ledger.lock(redemption.customer_id, by=by, active=False)
         if redemption.transaction_type is not LoyaltyTransactionType.REDEEMED:
             raise NotRestorable(restorable=0)
@@ -175,6 +187,7 @@ class LoyaltyService:
         points = left if restore.points is None else restore.points
         if not 0 < points <= left:
             raise NotRestorable(restorable=left)
+        await self._limits.give_back(wanted - points, by=by)
         programme = await self._ledger.programmes.current()
         create = LoyaltyTransactionCreate(
             customer_id=account.customer_id,
@@ -237,6 +250,24 @@ class LoyaltyService:
             limit=limit,
         )
 
+    async def list_loyalty_transactions(
+        self, customer_id: UUID, query: LoyaltyTransactionQuery, *, before_seq: int | None, by: Principal
+    ) -> list[LoyaltyTransaction]:
+        """The part of a customer's ledger that a query asks for, and one more row if there are more.
+
+        Raises:
+            NotFound: there is no such customer.
+        """
+        return await self.get_loyalty_transactions(
+            customer_id,
+            by=by,
+            transaction_type=query.transaction_type,
+            since=self._clock.start_of(query.from_) if query.from_ else None,
+            until=self._clock.end_of(query.to) if query.to else None,
+            before_seq=before_seq,
+            limit=query.limit + 1,
+        )
+
     async def _award(
         self,
         customer_id: UUID,
@@ -268,6 +299,9 @@ class LoyaltyService:
         return await self._ledger.write(Entry(account, planned, programme, description, metadata))
 
     async def _require_uncredited(self, customer_id: UUID, order_id: UUID, rule: str) -> None:
+        buyer = (await self._ledger.transactions.find_buyers([order_id])).get(order_id, customer_id)
+        if buyer != customer_id:
+            raise NotFound
         found = (await self._ledger.transactions.find_awards([order_id])).get((order_id, rule))
         if found is None:
             return
@@ -294,6 +328,7 @@ class LoyaltyService:
         return await self._ledger.write(Entry(account, planned, None, description, metadata))
 
     async def _read(self, customer_id: UUID, by: Principal) -> tuple[LoyaltyAccount, list[Deadline]]:
+        require_reach(customer_id, by, "loyalty:read")
         found = await self._ledger.accounts.get_account(customer_id)
         if found is None:
             raise NotFound

@@ -1,27 +1,19 @@
 """Tiers that people set, and tiers that follow from lifetime points."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 from uuid import UUID
 
 from regulars.formulas.tiers import LoyaltyTier, TierThresholds, tier_for
+from regulars.kit.bulk import BulkResult, bulk_result
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
+from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
-from regulars.loyalty.errors import BulkRejected
+from regulars.kit.validation import Validation
 from regulars.loyalty.ledger import PointsLedger
 from regulars.loyalty.models import AccountChange, LoyaltyAccount, TierChange
 from regulars.loyalty.schemas import BulkLoyaltyTierUpdate
-
-
-@dataclass(frozen=True)
-class TierOutcome:
-    """What became of one customer of a bulk change."""
-
-    customer_id: UUID
-    status: Literal["changed", "unchanged", "not_found"]
 
 
 class LoyaltyTierService:
@@ -53,6 +45,7 @@ class LoyaltyTierService:
 
         Raises:
             NotFound: there is no such customer.
+            Validation: the tier would end in the past.
         """
         account = await self._ledger.lock(customer_id, by=by, active=False)
         thresholds = (await self._ledger.programmes.current()).thresholds
@@ -66,23 +59,22 @@ class LoyaltyTierService:
             await self._write([account], [change], reason, by)
         return change.tier
 
-    async def bulk_update_tier(self, update: BulkLoyaltyTierUpdate, *, by: Principal) -> list[TierOutcome]:
+    async def bulk_update_tier(self, update: BulkLoyaltyTierUpdate, *, by: Principal) -> BulkResult:
         """Set one tier by hand for many customers; one outcome for each id, in the order given.
 
         Raises:
             BulkRejected: all or none was asked for and some customers do not exist; nothing was changed.
+            Validation: the tier would end in the past.
         """
         found = {account.customer_id: account for account in await self._ledger.lock_many(update.customer_ids)}
         accounts = {id_: account for id_, account in found.items() if not account.is_gone}
-        missing = [id_ for id_ in update.customer_ids if id_ not in accounts]
-        if update.atomic and missing:
-            raise BulkRejected(items=[{"customer_id": id_, "status": "not_found"} for id_ in missing])
+        missing = {id_: NotFound() for id_ in update.customer_ids if id_ not in accounts}
         changes = {id_: self._manual(account, update.tier, update.until) for id_, account in accounts.items()}
         changed = [id_ for id_, change in changes.items() if change != accounts[id_].unchanged()]
+        result = bulk_result(update.customer_ids, changed=changed, refused=missing, atomic=update.atomic)
         if changed:
             await self._write([accounts[id_] for id_ in changed], [changes[id_] for id_ in changed], update.reason, by)
-        status = dict.fromkeys(accounts, "unchanged") | dict.fromkeys(changed, "changed")
-        return [TierOutcome(id_, status.get(id_, "not_found")) for id_ in update.customer_ids]  # type: ignore[arg-type]
+        return result
 
     async def review_tiers(self, *, limit: int = 500, by: Principal) -> int:
         """Set the tiers that lifetime points no longer match, after claw-backs, ended tiers or new thresholds.
@@ -97,6 +89,8 @@ class LoyaltyTierService:
         return len(accounts)
 
     def _manual(self, account: LoyaltyAccount, tier: LoyaltyTier, until: date | None) -> AccountChange:
+        if until and until < self._clock.today():
+            raise Validation.at("/until", "range", "must not be in the past")
         ends_at = self._clock.end_of(until) if until else None
         return AccountChange(account.customer_id, 0, tier, tier_is_manual=True, tier_until=ends_at)
 

@@ -67,6 +67,8 @@ def _create_accounts() -> None:
         )
     """)
     op.execute("CREATE INDEX loyalty_accounts_tier ON loyalty_accounts (tier)")
+    op.execute("CREATE INDEX loyalty_accounts_balance ON loyalty_accounts (balance, customer_id)")
+    op.execute("CREATE INDEX loyalty_accounts_lifetime ON loyalty_accounts (lifetime_points, customer_id)")
     op.execute("CREATE INDEX loyalty_accounts_touched ON loyalty_accounts USING brin (updated_at)")
 
 
@@ -179,6 +181,8 @@ def _create_lots_and_allocations() -> None:
 
 
 def _create_side_tables() -> None:
+    # An award that names an order asks whose it is.
+    op.execute("CREATE INDEX orders_by_id ON orders (id) INCLUDE (customer_id)")
     op.execute("""
         CREATE TABLE point_clawbacks (
             customer_id uuid NOT NULL,
@@ -207,6 +211,14 @@ def _create_side_tables() -> None:
         )
     """)
     op.execute("""
+        CREATE TABLE loyalty_client_days (
+            client_id uuid NOT NULL REFERENCES api_clients (id),
+            day date NOT NULL,
+            points bigint NOT NULL CHECK (points >= 0),
+            PRIMARY KEY (client_id, day)
+        )
+    """)
+    op.execute("""
         CREATE TABLE loyalty_tier_changes (
             customer_id uuid NOT NULL REFERENCES loyalty_accounts (customer_id),
             id uuid NOT NULL DEFAULT uuidv7(),
@@ -224,6 +236,7 @@ def _create_side_tables() -> None:
 
 def downgrade() -> None:
     op.execute("""
-        DROP TABLE loyalty_tier_changes, loyalty_notes, point_clawbacks, point_allocations, point_lots,
-            loyalty_transactions, loyalty_accounts, loyalty_programmes
+        DROP INDEX orders_by_id;
+        DROP TABLE loyalty_client_days, loyalty_tier_changes, loyalty_notes, point_clawbacks, point_allocations,
+            point_lots, loyalty_transactions, loyalty_accounts, loyalty_programmes
     """)
