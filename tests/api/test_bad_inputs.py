@@ -12,13 +12,13 @@ from fastapi.routing import iter_route_contexts
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.settings import Settings
-from tests.api.bad_inputs import edge, orders, tokens
+from tests.api.bad_inputs import edge, loyalty, orders, tokens
 from tests.api.bad_inputs.table import Row, World, cases, rows
 from tests.api.conftest import AsRole, TokenFor
 from tests.conftest import RolledBackDatabase
 
 # The files whose cases are registered by being imported.
-files_of_cases = (edge, orders, tokens)
+files_of_cases = (edge, loyalty, orders, tokens)
 
 
 @pytest.fixture
@@ -32,7 +32,9 @@ async def world(
 # Rows that are proved in another place, or about what is not offered.
 elsewhere = {
     "36d": "registration is open",
+    "53": "tests/api/test_loyalty_parallel.py",
     "70b": "tests/cli/test_serve.py",
+    "71": "tests/api/test_loyalty_parallel.py",
 }
 
 

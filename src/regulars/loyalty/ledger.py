@@ -63,6 +63,9 @@ class PointsLedger:
         """
         accounts = await self.lock_many([customer_id])
         if not accounts:
+            found = await self.accounts.get_account(customer_id)
+            if found:
+                require_present(found[0], by)
             raise NotFound
         require_present(accounts[0], by)
         if active and not accounts[0].is_active:

@@ -131,6 +131,13 @@ class LoyaltyAccountRepository(Repository):
         )
         return [TierChange(row[0], LoyaltyTier(row[1]), LoyaltyTier(row[2]), *row[3:]) for row in rows]
 
+    async def belongs_to(self, customer_id: UUID, user_id: UUID | None) -> bool:
+        """Whether this login is the customer's own."""
+        found: bool = await self._value(
+            "SELECT EXISTS (SELECT FROM customers WHERE id = %s AND user_id = %s)", [customer_id, user_id]
+        )
+        return found
+
     async def get_account(self, customer_id: UUID) -> tuple[LoyaltyAccount, list[Deadline]] | None:
         """A customer's account and lots by deadline (due ones too), of one moment and without a lock.
 

@@ -146,7 +146,7 @@ class LoyaltyService:
             CustomerInactive: the customer is deactivated.
             InsufficientPoints: fewer points can be spent than are to be subtracted.
         """
-        self._require_may_adjust(adjustment, by)
+        await self._require_may_adjust(adjustment, by)
         account = await self._ledger.lock(adjustment.customer_id, by=by)
         is_gain = adjustment.adjustment_type is AdjustmentType.ADJUSTED_ADD
         create = LoyaltyTransactionCreate(
@@ -335,8 +335,9 @@ class LoyaltyService:
         require_present(found[0], by)
         return found
 
-    def _require_may_adjust(self, adjustment: LoyaltyPointsAdjust, by: Principal) -> None:
-        if by.customer_id == adjustment.customer_id:
+    async def _require_may_adjust(self, adjustment: LoyaltyPointsAdjust, by: Principal) -> None:
+        is_own = by.customer_id == adjustment.customer_id
+        if is_own or await self._ledger.accounts.belongs_to(adjustment.customer_id, by.id):
             raise SelfAdjustment
         limit = self._settings.adjust_limit_staff
         if by.role == "staff" and adjustment.points > limit:
