@@ -198,6 +198,26 @@ async def test_a_tier_is_set_by_hand_and_reviewed(admin: httpx.AsyncClient, cust
     assert (past.status_code, past.json()["errors"][0]["pointer"]) == (422, "/until")
 
 
+async def test_a_customers_record_shows_points_and_tier(
+    as_role: AsRole, admin: httpx.AsyncClient, customer_id: UUID
+) -> None:
+    url = f"{base}/{customer_id}"
+    before = (await admin.get(url)).json()
+    assert (before["loyalty_points"], before["loyalty_tier"], before["tier_start_date"]) == (0, "bronze", None)
+    await move(admin, "earn", customer_id, 12_000)
+    await move(admin, "redeem", customer_id, 2_000)
+    own = await as_role("customer", customer_id=customer_id)
+    shown = (await own.get(url)).json()
+    assert (shown["loyalty_points"], shown["loyalty_points_lifetime"]) == (10_000, 12_000)
+    assert (shown["loyalty_tier"], shown["loyalty_tier_label"]) == ("silver", "Silver")
+    assert (shown["tier_start_date"], shown["tier_expiry_date"]) == ("2026-06-15", None)
+    sent = {"customer_id": str(customer_id), "tier": "gold", "reason": "a guest", "until": "2026-06-30"}
+    await admin.put(f"{base}/loyalty/tier", json=sent)
+    assert (await admin.get(url)).json()["tier_expiry_date"] == "2026-06-30"
+    query = {"loyalty_tier": "gold", "loyalty_points_min": 10_000, "sort": "-loyalty_points"}
+    assert [item["id"] for item in (await admin.get(f"{base}/", params=query)).json()["items"]] == [str(customer_id)]
+
+
 async def test_tiers_of_many_are_set_with_an_outcome_for_each(admin: httpx.AsyncClient, customer_id: UUID) -> None:
     nobody = uuid4()
     sent = {"customer_ids": [str(customer_id), str(nobody), str(customer_id)], "tier": "silver", "reason": "x"}

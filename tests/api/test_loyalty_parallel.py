@@ -109,7 +109,7 @@ async def test_a_key_whose_first_request_is_held_is_in_progress(shop: Shop, own_
         await holding.execute("SELECT FROM loyalty_accounts FOR UPDATE")
         slow = client_of(create_app(shop.settings, database=patient, clock=shop.clock), token)
         first = asyncio.create_task(slow.post(f"{base}/earn", json=sent, headers=headers))
-        while not await shop.rows(
+        while not await shop.rows(  # noqa: ASYNC110 - the server tells nobody who waits
             "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         ):
             await asyncio.sleep(0.05)
