@@ -2,21 +2,27 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from regulars import __version__
+from regulars.accounts.password_changes import PasswordService
 from regulars.accounts.passwords import PasswordHashing
 from regulars.accounts.service import AccountsService
+from regulars.accounts.users import UserService
 from regulars.api import problems
 from regulars.api.edge import Edge
+from regulars.api.health import Shutdown
 from regulars.api.limits import Limits
 from regulars.api.router import routers
 from regulars.api.routing import Route, RouteWithoutPolicy
+from regulars.flows.register_customer import RegistrationFlow
 from regulars.kit.clock import Clock
 from regulars.kit.database import Database, Transactions
 from regulars.kit.errors import OperatorError
+from regulars.kit.keyed_hashes import KeyedHashes
 from regulars.kit.settings import Settings, load_settings
 
 
@@ -51,8 +57,14 @@ def create_app(
     )
     app.state.settings, app.state.limits = settings, limits
     app.state.clock = clock or settings.clock
+    app.state.hashes = KeyedHashes.from_settings(settings)
+    app.state.trusted_proxies = [ip_network(proxy) for proxy in settings.trusted_proxies]
+    app.state.shutdown = Shutdown()
     app.state.database = database or _database_of(settings)
-    app.state.accounts = AccountsService(app.state.database, settings, app.state.clock, PasswordHashing())
+    parts = (app.state.database, settings, app.state.clock, PasswordHashing())
+    app.state.accounts, app.state.passwords = AccountsService(*parts), PasswordService(*parts)
+    app.state.users = UserService(*parts)
+    app.state.registrations = RegistrationFlow(*parts)
     for router in routers:
         app.include_router(router)
     _require_policies(app)
@@ -75,7 +87,7 @@ def _database_of(settings: Settings) -> Database:
         raise OperatorError(
             "No database is given to the server.", "Set REGULARS_DATABASE_URL, or start with `regulars serve`."
         )
-    return Database(settings.database_url, size=8, statement_seconds=5, lock_seconds=2)
+    return Database(settings.database_url, size=8, statement_seconds=5, lock_seconds=2, stuck_seconds=0.075)
 
 
 def _require_policies(app: FastAPI) -> None:

@@ -1,5 +1,3 @@
-from datetime import timedelta
-
 import pytest
 from psycopg import IntegrityError
 
@@ -27,17 +25,3 @@ async def test_what_is_no_address_is_no_login(connection: Connection, clock: Clo
 async def test_customers_have_a_record_and_others_have_none(connection: Connection, clock: Clock) -> None:
     with pytest.raises(IntegrityError):
         await Enrolment(connection, clock).create_user("a@example.com", password_hash, role="customer")
-
-
-async def test_a_client_gets_a_secret_once_and_only_scopes_of_its_role(connection: Connection, clock: Clock) -> None:
-    enrolment = Enrolment(connection, clock)
-    client = await enrolment.create_api_client("till", source="till", scopes=["orders:write", "orders:write"])
-    row = await connection.execute(
-        "SELECT secret_hash, scopes, source, created_at FROM api_clients WHERE id = %s", [client.id]
-    )
-    stored = await row.fetchone()
-    assert stored is not None
-    assert client.secret.encode() not in stored[0]
-    assert stored[1:] == (["orders:write"], "till", clock.now() + timedelta())
-    with pytest.raises(Validation):
-        await enrolment.create_api_client("till", source="till", scopes=["customers:erase"])

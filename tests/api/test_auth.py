@@ -12,17 +12,17 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from regulars.accounts.enrolment import Enrolment, NewApiClient
 from regulars.accounts.models import User
 from regulars.accounts.passwords import PasswordHash, PasswordHashing
 from regulars.accounts.roles import scopes_of
+from regulars.accounts.schemas_clients import ApiClientCreated
 from regulars.app import create_app
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole, TokenFor, client_of
 from tests.conftest import RolledBackDatabase
-from tests.factories.accounts import make_user, password
+from tests.factories.accounts import make_client, make_user, password
 from tests.factories.forged_tokens import forged, forgeries, noon, with_header
 
 token_url, me_url, refresh_url, logout_url = (f"/api/v1/auth/{name}" for name in ("token", "me", "refresh", "logout"))
@@ -39,10 +39,8 @@ async def user(connection: Connection, clock: Clock, hashed: PasswordHash) -> Us
 
 
 @pytest.fixture
-async def till(connection: Connection, clock: Clock) -> NewApiClient:
-    return await Enrolment(connection, clock).create_api_client(
-        "till 4", source="till", scopes=["self", "orders:write"]
-    )
+async def till(connection: Connection, clock: Clock) -> ApiClientCreated:
+    return await make_client(connection, clock, scopes=["self", "orders:write"])
 
 
 Later = Callable[[timedelta], httpx.AsyncClient]
@@ -87,14 +85,14 @@ async def test_a_person_signs_in_with_address_and_password(client: httpx.AsyncCl
 
 @pytest.mark.parametrize("by_header", [True, False])
 async def test_an_api_client_signs_in_by_header_or_form(
-    client: httpx.AsyncClient, till: NewApiClient, by_header: bool
+    client: httpx.AsyncClient, till: ApiClientCreated, by_header: bool
 ) -> None:
     form = {"grant_type": "client_credentials"}
-    credentials = {"client_id": str(till.id), "client_secret": till.secret}
+    credentials = {"client_id": str(till.id), "client_secret": till.client_secret}
     answer = await client.post(
         token_url,
         data=form if by_header else form | credentials,
-        headers=basic(str(till.id), till.secret) if by_header else {},
+        headers=basic(str(till.id), till.client_secret) if by_header else {},
     )
     assert answer.status_code == 200
     assert "refresh_token" not in answer.json()
@@ -147,12 +145,12 @@ async def test_an_unknown_account_costs_a_hash_too(client: httpx.AsyncClient, mo
 
 @pytest.mark.parametrize("who", ["unknown client", "wrong secret", "not an id", "bad base64"])
 async def test_a_client_that_does_not_prove_itself_is_refused(
-    client: httpx.AsyncClient, till: NewApiClient, who: str
+    client: httpx.AsyncClient, till: ApiClientCreated, who: str
 ) -> None:
     headers = {
-        "unknown client": basic(str(uuid4()), till.secret),
+        "unknown client": basic(str(uuid4()), till.client_secret),
         "wrong secret": basic(str(till.id), "guess"),
-        "not an id": basic("till", till.secret),
+        "not an id": basic("till", till.client_secret),
         "bad base64": {"Authorization": "Basic ~"},
     }[who]
     answer = await client.post(token_url, data={"grant_type": "client_credentials"}, headers=headers)
@@ -160,16 +158,18 @@ async def test_a_client_that_does_not_prove_itself_is_refused(
 
 
 async def test_a_rotated_secret_lives_on_for_its_time(
-    client: httpx.AsyncClient, connection: Connection, till: NewApiClient, later: Later
+    client: httpx.AsyncClient, connection: Connection, till: ApiClientCreated, later: Later
 ) -> None:
     await connection.execute(
         "UPDATE api_clients SET previous_secret_hash = secret_hash, secret_hash = '\\x00',"
         " previous_secret_until = '2026-06-15T11:00Z'"
     )
     form = {"grant_type": "client_credentials"}
-    assert (await client.post(token_url, data=form, headers=basic(str(till.id), till.secret))).status_code == 200
+    assert (await client.post(token_url, data=form, headers=basic(str(till.id), till.client_secret))).status_code == 200
     async with later(timedelta(hours=1)) as tomorrow:
-        assert (await tomorrow.post(token_url, data=form, headers=basic(str(till.id), till.secret))).status_code == 401
+        assert (
+            await tomorrow.post(token_url, data=form, headers=basic(str(till.id), till.client_secret))
+        ).status_code == 401
 
 
 @pytest.mark.parametrize(

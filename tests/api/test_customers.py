@@ -170,6 +170,7 @@ async def test_what_another_customer_has_is_taken(
         ("limit=100000000000000000000", "validation", "/limit"),
         ("limit=%2B10", "validation", "/limit"),
         ("offset=-1", "validation", "/offset"),
+        ("offset=100001", "validation", "/offset"),
         ("offset=9223372036854775808", "validation", "/offset"),
         ("limit=10&limit=20", "validation", "/limit"),
         ("colour=red", "unknown-field", "/colour"),
@@ -313,3 +314,15 @@ async def test_a_list_of_many_takes_as_few_statements_as_a_list_of_one(
         await make_customer(connection, clock)
     assert await taken("?limit=50") == one
     assert await taken("?limit=5") == one + 2
+
+
+async def test_a_total_beyond_what_is_counted_says_that_it_is_an_estimate(
+    as_role: AsRole, connection: Connection, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository_search, "counted_exactly", 3)
+    staff = await as_role("staff")
+    for count in range(1, 6):
+        await make_customer(connection, clock)
+        page = (await staff.get(f"{customers_url}?limit=1")).json()
+        assert (page["total_is_estimate"], page["total"] >= min(count, 4)) == (count > 3, True)
+    assert (await staff.get(f"{customers_url}?offset=100000")).json()["items"] == []

@@ -1,9 +1,11 @@
 """What comes with every answer, and what is answered when nothing else can be."""
 
+import asyncio
 import io
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from regulars.api.access import public
 from regulars.api.deps import TransactionDep
 from regulars.api.routing import Router, RouteWithoutPolicy
 from regulars.app import create_app
+from regulars.kit import database as databases
 from regulars.kit.clock import Clock
 from regulars.kit.database import Database
 from regulars.kit.logs import JsonLines
@@ -184,13 +187,16 @@ async def test_work_is_committed_before_the_answer_leaves(committing_app: FastAP
     assert seen == [("saved",)]
 
 
-async def test_an_exhausted_pool_is_overload(settings: Settings, own_database_url: str, clock: Clock) -> None:
-    async with (
-        Database(own_database_url, size=1) as database,
-        database.transaction(),
-        client_of(create_app(settings, database=database, clock=clock)) as client,
-    ):
-        answer = await client.post("/api/v1/auth/refresh", json={"refresh_token": "any"})
+async def test_an_exhausted_pool_sheds_at_once(
+    settings: Settings, own_database_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "longest_wait_seconds", 60)
+    app = create_app(settings.model_copy(update={"database_url": own_database_url}), clock=clock)
+    async with app.state.database as database, AsyncExitStack() as busy, client_of(app) as client:
+        for _ in range(8):
+            await busy.enter_async_context(database.transaction())
+        async with asyncio.timeout(10):
+            answer = await client.post("/api/v1/auth/refresh", json={"refresh_token": "any"})
     assert (answer.status_code, slug(answer), answer.headers["Retry-After"]) == (503, "overloaded", "1")
 
 

@@ -33,6 +33,16 @@ async def test_a_server_that_may_lose_commits_is_not_ready(client: httpx.AsyncCl
     assert (answer.status_code, answer.json()) == (503, {"status": "unavailable", "failed": "durability"})
 
 
+async def test_a_process_that_was_told_to_stop_answers_and_is_not_ready(
+    client: httpx.AsyncClient, app: FastAPI
+) -> None:
+    app.state.shutdown.has_begun = True
+    ready = await client.get("/readyz")
+    assert (ready.status_code, ready.json()) == (503, {"status": "unavailable", "failed": "draining"})
+    assert (await client.get("/livez")).status_code == 200
+    assert (await client.get("/api/v1/auth/me")).status_code == 401
+
+
 @pytest.mark.parametrize(
     "change",
     ["UPDATE alembic_version SET version_num = '0000'", "DROP TABLE alembic_version", "DELETE FROM alembic_version"],

@@ -1,5 +1,6 @@
 """`regulars serve`, as the operator starts it."""
 
+import asyncio
 import json
 import os
 import re
@@ -13,10 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from regulars.cli import connections
 from regulars.cli.listening import listen
@@ -45,10 +49,10 @@ def start(data_dir: Path, *arguments: str, **settings: str) -> subprocess.Popen[
 
 
 @contextmanager
-def serving(data_dir: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+def serving(data_dir: Path, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """A running server and a client of it. It is told to stop when the block ends, unless it has been."""
     with (data_dir.parent / "stderr").open("w") as said:
-        process = start(data_dir, "--port", "0", *arguments)
+        process = start(data_dir, "--port", "0", *arguments, **settings)
         process_error = process.stderr
         assert process.stdout is not None
         assert process_error is not None
@@ -107,6 +111,26 @@ def test_it_serves_brings_a_killed_database_back_and_leaves_nothing_behind(data_
     assert secret not in (data_dir.parent / "stderr").read_text()
     for line in (data_dir.parent / "stderr").read_text().splitlines():
         assert json.loads(line)["time"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_is_told_to_stop_says_so_before_it_stops(data_dir: Path, workers: str) -> None:
+    with serving(data_dir, "--workers", workers) as (process, client):
+        process.send_signal(signal.SIGTERM)
+        soon(lambda: status(client, "/readyz") == 503, "it is not ready any more")
+        assert client.get("/readyz").json() == {"status": "unavailable", "failed": "draining"}
+        assert client.get("/livez").status_code == 200
+        assert client.get("/api/v1/auth/me").status_code == 401
+        assert process.wait(30) == 0
+    assert postmaster(data_dir) is None
+
+
+def test_a_second_signal_stops_at_once(data_dir: Path) -> None:
+    with serving(data_dir, REGULARS_DRAIN_SECONDS="60") as (process, client):
+        process.send_signal(signal.SIGTERM)
+        soon(lambda: status(client, "/readyz") == 503, "it is not ready any more")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 def test_workers_share_the_port_and_end_with_a_killed_parent(data_dir: Path) -> None:
@@ -194,3 +218,29 @@ def problem_of(client: httpx.Client, sent: bytes) -> tuple[int, str]:
     problem = json.loads(body)
     assert f"HTTP/1.1 {problem['status']} ".encode() in head
     return problem["status"], problem["type"].removeprefix("/problems/")
+
+
+async def test_a_connection_on_which_nothing_is_asked_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one that never asked, nor one that has had its answer, nor half a head may stay."""
+    monkeypatch.setattr(connections, "head_seconds", 0.2)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    config, state = (
+        Config(app, http=connections.LimitedConnection, lifespan="off", log_config=None, timeout_keep_alive=1),
+        ServerState(),
+    )
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: connections.LimitedConnection(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    port = server.sockets[0].getsockname()[1]
+    async with server, asyncio.timeout(10):
+        for sent, answer in ((b"", b""), (b"GET / HTT", b""), (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 204")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            assert (await reader.read()).startswith(answer)
+            writer.close()
+            await writer.wait_closed()

@@ -12,7 +12,8 @@ from regulars.customers.errors import AgeRestriction, CustomerErased
 from regulars.customers.identifiers import Email
 from regulars.customers.schemas import RetailCustomerCreate
 from regulars.customers.schemas_search import RetailCustomerSearchFilters
-from regulars.customers.service import RetailCustomerService, age_on
+from regulars.customers.service import RetailCustomerService
+from regulars.customers.service_base import age_on
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound

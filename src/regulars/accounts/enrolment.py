@@ -1,29 +1,15 @@
-"""New accounts: people who may sign in, and programs."""
+"""New accounts for people."""
 
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from regulars.accounts.logins import login_name_of_new_account
 from regulars.accounts.models import User
 from regulars.accounts.passwords import PasswordHash
-from regulars.accounts.repository import ApiClientRepository, UserRepository
-from regulars.accounts.roles import scopes_of
-from regulars.accounts.tokens import hash_token
+from regulars.accounts.repository import UserRepository
 from regulars.customers.errors import EmailTaken
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import Role
-from regulars.kit.validation import Validation
-
-
-@dataclass(frozen=True)
-class NewApiClient:
-    """A client that has just been made; the secret is shown this once."""
-
-    id: UUID
-    secret: str
 
 
 class Enrolment:
@@ -31,7 +17,6 @@ class Enrolment:
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._users = UserRepository(connection)
-        self._clients = ApiClientRepository(connection)
         self._clock = clock
 
     async def create_user(
@@ -59,17 +44,3 @@ class Enrolment:
         if user is None:
             raise EmailTaken
         return user
-
-    async def create_api_client(self, name: str, *, source: str, scopes: Sequence[str]) -> NewApiClient:
-        """A program that may sign in, with a secret of 256 random bits.
-
-        Raises:
-            Validation: a scope that the role `service` does not hold.
-        """
-        if not scopes_of("service").issuperset(scopes):
-            raise Validation.at("/scopes", "enum", "must be scopes of the role service")
-        secret = secrets.token_urlsafe(32)
-        client_id = await self._clients.add(
-            name=name, source=source, scopes=sorted(set(scopes)), secret_hash=hash_token(secret), now=self._clock.now()
-        )
-        return NewApiClient(client_id, secret)

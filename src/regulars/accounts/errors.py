@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from regulars.kit.errors import BadRequest, TooManyRequests, Unauthorized, Unprocessable
+from regulars.kit.errors import BadRequest, Conflict, TooManyRequests, Unauthorized, Unprocessable
 
 
 class Unauthenticated(Unauthorized):
@@ -44,3 +44,7 @@ class WeakPassword(Unprocessable):
     """The password is too easy to guess."""
 
     example: ClassVar[dict[str, object]] = {"rule": "breached"}
+
+
+class LastAdmin(Conflict):
+    """The change would leave no enabled admin."""

@@ -24,7 +24,13 @@ class User:
 
 @dataclass(frozen=True)
 class ApiClient:
-    """A till, shop or importer. Its secrets are kept as SHA-256; two may live at once."""
+    """A till, shop or importer. Its secrets are kept as SHA-256; two may live at once.
+
+    Attributes:
+        source: The one under which it writes orders.
+        max_points_per_transaction: The most that it may award, redeem or give back at once; None for no cap.
+        max_points_per_day: The same in a store day.
+    """
 
     id: UUID
     name: str
@@ -33,6 +39,8 @@ class ApiClient:
     previous_secret_until: datetime | None
     scopes: list[str]
     source: str
+    max_points_per_transaction: int | None
+    max_points_per_day: int | None
     is_enabled: bool
     auth_epoch: int
     expires_at: datetime | None
@@ -51,7 +59,13 @@ class ApiClient:
 
 @dataclass(frozen=True)
 class SessionOwner:
-    """An open or closed session together with what its user or client may do at this moment."""
+    """An open or closed session together with what its user or client may do at this moment.
+
+    Attributes:
+        auth_epoch: What tokens of this session must say: the epoch of its owner, less the changes of the password that
+            were made in this session. So a change of the password ends the tokens of every other session, and those of
+            the session it was made in go on.
+    """
 
     session_id: UUID
     closed_at: datetime | None
@@ -65,6 +79,8 @@ class SessionOwner:
     customer_id: UUID | None
     client_scopes: list[str] | None
     source: str | None
+    max_points_per_transaction: int | None
+    max_points_per_day: int | None
 
     def is_open(self, now: datetime) -> bool:
         """Whether the session still counts."""

@@ -1,24 +1,77 @@
-"""Users, API clients, sessions and failed sign-ins in the database."""
+"""People who can sign in, in the database."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from regulars.accounts.models import ApiClient, RefreshToken, SessionOwner, User
+from psycopg.sql import SQL
+
+from regulars.accounts.models import User
 from regulars.kit.database import Repository
 from regulars.kit.security import Role
+
+counted_exactly = 10_000
+
+_columns = SQL("id, email, password_hash, role, customer_id, is_enabled, auth_epoch, created_at, updated_at")
+
+# A login is open while it is enabled and, if it belongs to a customer, the customer is neither deactivated nor deleted:
+# asked of the customer each time, so that it closes and opens with whatever changes the customer.
+login_is_open = SQL("""(
+    u.is_enabled AND NOT EXISTS (
+        SELECT FROM customers WHERE id = u.customer_id AND (NOT is_active OR deleted_at IS NOT NULL)
+    )
+)""")
+_matches = SQL("""
+    (%(email)s::text IS NULL OR email = %(email)s) AND (%(roles)s::text[] IS NULL OR role = ANY(%(roles)s))
+    AND (%(is_enabled)s::boolean IS NULL OR is_enabled = %(is_enabled)s)
+    AND (%(customer_id)s::uuid IS NULL OR customer_id = %(customer_id)s)
+""")
 
 
 class UserRepository(Repository):
     """People who can sign in."""
 
+    async def get(self, user_id: UUID, *, lock: bool = False) -> User | None:
+        """The user with this id; others who lock it wait until the transaction ends."""
+        query = SQL("SELECT {} FROM users WHERE id = %s {}").format(_columns, SQL("FOR NO KEY UPDATE" if lock else ""))
+        return await self._one(User, query, [user_id])
+
     async def get_by_email(self, email: str) -> User | None:
         """The user with this normalised address."""
-        return await self._one(
-            User,
-            "SELECT id, email, password_hash, role, customer_id, is_enabled, auth_epoch, created_at, updated_at"
-            " FROM users WHERE email = %s",
-            [email],
+        return await self._one(User, SQL("SELECT {} FROM users WHERE email = %s").format(_columns), [email])
+
+    async def search(
+        self,
+        *,
+        email: str | None = None,
+        roles: Sequence[Role] | None = None,
+        is_enabled: bool | None = None,
+        customer_id: UUID | None = None,
+        limit: int,
+        offset: int = 0,
+    ) -> tuple[list[User], int]:
+        """A page of the users that match, newest first, and how many match: counted up to 10,001, beyond estimated."""
+        parameters = {
+            "email": email, "roles": list(roles) if roles else None, "is_enabled": is_enabled,
+            "customer_id": customer_id, "limit": limit, "offset": offset, "most": counted_exactly + 1,
+        }  # fmt: skip
+        page = SQL("SELECT {} FROM users WHERE {} ORDER BY id DESC LIMIT %(limit)s OFFSET %(offset)s")
+        count = SQL("SELECT count(*) FROM (SELECT FROM users WHERE {} LIMIT %(most)s) AS found")
+        found = await self._all(User, page.format(_columns, _matches), parameters)
+        total: int = await self._value(count.format(_matches), parameters)
+        return found, total if total <= counted_exactly else max(total, await self._estimate(parameters))
+
+    async def _estimate(self, parameters: Mapping[str, object]) -> int:
+        plan = await self._value(SQL("EXPLAIN (FORMAT JSON) SELECT FROM users WHERE {}").format(_matches), parameters)
+        return int(plan[0]["Plan"]["Plan Rows"])
+
+    async def end_epoch_of_customers(self, customer_ids: Sequence[UUID], *, now: datetime) -> list[UUID]:
+        """Let the access tokens of these customers' logins count no more; answers the logins."""
+        ended = await self._rows(
+            "UPDATE users SET auth_epoch = auth_epoch + 1, updated_at = %s WHERE customer_id = ANY(%s) RETURNING id",
+            [now, list(customer_ids)],
         )
+        return [row[0] for row in ended]
 
     async def add(
         self, *, email: str, password_hash: str, role: Role, customer_id: UUID | None, now: datetime
@@ -26,132 +79,58 @@ class UserRepository(Repository):
         """The new user; None if the address is taken."""
         return await self._one(
             User,
-            "INSERT INTO users (email, password_hash, role, customer_id, created_at, updated_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (email) DO NOTHING"
-            " RETURNING id, email, password_hash, role, customer_id, is_enabled, auth_epoch, created_at, updated_at",
+            SQL(
+                "INSERT INTO users (email, password_hash, role, customer_id, created_at, updated_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (email) DO NOTHING RETURNING {}"
+            ).format(_columns),
             [email, password_hash, role, customer_id, now, now],
         )
 
+    async def find_owner_of_mailbox(self, email: str) -> UUID | None:
+        """The enabled user who signs in by this address, or else the active customer who has it and no login yet.
 
-class ApiClientRepository(Repository):
-    """Programs that can sign in."""
-
-    async def get_by_id(self, client_id: UUID) -> ApiClient | None:
-        """The client with this id."""
-        return await self._one(
-            ApiClient,
-            "SELECT id, name, secret_hash, previous_secret_hash, previous_secret_until, scopes, source, is_enabled,"
-            " auth_epoch, expires_at, created_at, updated_at FROM api_clients WHERE id = %s",
-            [client_id],
-        )
-
-    async def add(self, *, name: str, source: str, scopes: list[str], secret_hash: bytes, now: datetime) -> UUID:
-        """The id of the new client."""
-        client_id: UUID = await self._value(
-            "INSERT INTO api_clients (name, source, scopes, secret_hash, created_at, updated_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
-            [name, source, scopes, secret_hash, now, now],
-        )
-        return client_id
-
-
-class SessionRepository(Repository):
-    """Sessions and their refresh tokens."""
-
-    async def open_for_user(self, user_id: UUID, *, now: datetime, expires_at: datetime) -> UUID:
-        """The id of a new session of a person."""
-        session_id: UUID = await self._value(
-            "INSERT INTO sessions (user_id, created_at, expires_at) VALUES (%s, %s, %s) RETURNING id",
-            [user_id, now, expires_at],
-        )
-        return session_id
-
-    async def open_for_client(self, client_id: UUID, *, now: datetime, expires_at: datetime) -> UUID:
-        """The id of a new session of an API client."""
-        session_id: UUID = await self._value(
-            "INSERT INTO sessions (client_id, created_at, expires_at) VALUES (%s, %s, %s) RETURNING id",
-            [client_id, now, expires_at],
-        )
-        return session_id
-
-    async def get_owner(self, session_id: UUID) -> SessionOwner | None:
-        """A session and whose it is, in one query: this runs for every request."""
-        return await self._one(
-            SessionOwner,
+        One statement, so that no answer takes longer than another.
+        """
+        owner_id: UUID | None = await self._value(
             """
-            SELECT s.id AS session_id, s.closed_at, s.expires_at, s.user_id, s.client_id,
-                   coalesce(u.is_enabled, c.is_enabled) AS is_enabled, c.expires_at AS client_expires_at,
-                   coalesce(u.auth_epoch, c.auth_epoch) AS auth_epoch,
-                   coalesce(u.role, 'service') AS role, u.customer_id, c.scopes AS client_scopes, c.source
-            FROM sessions s
-            LEFT JOIN users u ON u.id = s.user_id
-            LEFT JOIN api_clients c ON c.id = s.client_id
-            WHERE s.id = %s
+            SELECT id FROM users WHERE email = %(email)s AND is_enabled
+            UNION ALL
+            SELECT c.id FROM customer_identifiers i JOIN customers c ON c.id = i.customer_id
+            WHERE i.kind = 'email' AND i.value = %(email)s
+                AND c.is_active AND c.deleted_at IS NULL AND c.erased_at IS NULL
+                AND NOT EXISTS (SELECT FROM users u WHERE u.customer_id = c.id OR u.email = %(email)s)
             """,
-            [session_id],
+            {"email": email},
         )
+        return owner_id
 
-    async def close(self, session_id: UUID, *, now: datetime) -> None:
-        """End a session; its access and refresh tokens die with it."""
-        await self._execute("UPDATE sessions SET closed_at = %s WHERE id = %s AND closed_at IS NULL", [now, session_id])
+    async def has_login(self, customer_id: UUID) -> bool:
+        """Whether a customer can sign in already."""
+        return await self._value("SELECT true FROM users WHERE customer_id = %s", [customer_id]) is not None
 
-    async def close_all_of(self, principal_id: UUID, *, now: datetime) -> None:
-        """End every session of a user or API client."""
-        await self._execute(
-            "UPDATE sessions SET closed_at = %(now)s"
-            " WHERE (user_id = %(id)s OR client_id = %(id)s) AND closed_at IS NULL",
-            {"now": now, "id": principal_id},
-        )
-
-    async def prolong(self, session_id: UUID, *, expires_at: datetime) -> None:
-        """Let a session live as long as its newest refresh token."""
-        await self._execute("UPDATE sessions SET expires_at = %s WHERE id = %s", [expires_at, session_id])
-
-    async def add_refresh_token(
-        self, token_hash: bytes, session_id: UUID, *, now: datetime, expires_at: datetime
-    ) -> None:
-        """Keep the hash of a refresh token."""
-        await self._execute(
-            "INSERT INTO refresh_tokens (token_hash, session_id, created_at, expires_at) VALUES (%s, %s, %s, %s)",
-            [token_hash, session_id, now, expires_at],
-        )
-
-    async def lock_refresh_token(self, token_hash: bytes) -> RefreshToken | None:
-        """The token with this hash; whoever uses it too waits until we are done."""
-        return await self._one(
-            RefreshToken,
-            "SELECT token_hash, session_id, expires_at, used_at FROM refresh_tokens WHERE token_hash = %s FOR UPDATE",
-            [token_hash],
-        )
-
-    async def spend_refresh_token(self, token_hash: bytes, *, now: datetime) -> None:
-        """Mark a refresh token as used: it never works again."""
-        await self._execute("UPDATE refresh_tokens SET used_at = %s WHERE token_hash = %s", [now, token_hash])
-
-
-class SignInFailureRepository(Repository):
-    """Failed sign-ins by a keyed hash of the login name."""
-
-    async def lock_account(self, account_hash: bytes) -> None:
-        """Let one sign-in of an account at a time count and add, until the transaction ends."""
-        await self._execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(account_hash[:8], "big", signed=True)])
-
-    async def count_since(self, account_hash: bytes, since: datetime) -> tuple[int, datetime | None]:
-        """How many failed since an instant, and the first of them."""
+    async def lock_enabled_admins(self) -> set[UUID]:
+        """Everybody who is an enabled admin at this moment, and stays one until the transaction ends but for us."""
         rows = await self._rows(
-            "SELECT count(*), min(failed_at) FROM sign_in_failures WHERE account_hash = %s AND failed_at > %s",
-            [account_hash, since],
+            "SELECT id FROM users WHERE role = 'admin' AND is_enabled ORDER BY id FOR NO KEY UPDATE"
         )
-        count, first = rows[0]
-        return count, first
+        return {user_id for (user_id,) in rows}
 
-    async def add(self, account_hash: bytes, *, now: datetime) -> UUID:
-        """Count a sign-in as failed until it has succeeded; the id takes it back."""
-        failure_id: UUID = await self._value(
-            "INSERT INTO sign_in_failures (account_hash, failed_at) VALUES (%s, %s) RETURNING id", [account_hash, now]
+    async def change(self, user_id: UUID, *, role: Role, is_enabled: bool, now: datetime) -> User | None:
+        """Set role and state; tokens that were given before are worth nothing."""
+        return await self._one(
+            User,
+            SQL(
+                "UPDATE users SET role = %s, is_enabled = %s, auth_epoch = auth_epoch + 1, updated_at = %s"
+                " WHERE id = %s RETURNING {}"
+            ).format(_columns),
+            [role, is_enabled, now, user_id],
         )
-        return failure_id
 
-    async def remove(self, failure_id: UUID) -> None:
-        """Take a failure back: the sign-in succeeded."""
-        await self._execute("DELETE FROM sign_in_failures WHERE id = %s", [failure_id])
+    async def set_password(self, user_id: UUID, password_hash: str, *, instead_of: str, now: datetime) -> bool:
+        """Set a password and end all tokens, unless the one before is not what the caller knows; whether it was set."""
+        changed = await self._execute(
+            "UPDATE users SET password_hash = %s, auth_epoch = auth_epoch + 1, updated_at = %s"
+            " WHERE id = %s AND password_hash = %s",
+            [password_hash, now, user_id, instead_of],
+        )
+        return changed == 1

@@ -1,12 +1,22 @@
 """What callers send to sign in and what they get."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from regulars.accounts.passwords import longest_password
+from regulars.customers.schemas import EmailText
 from regulars.kit.schemas import RequestSchema, ResponseSchema
 from regulars.kit.security import Role
+
+AnyPassword: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=longest_password, json_schema_extra={"format": "password"})
+]
+NewPassword: TypeAlias = Annotated[
+    AnyPassword,
+    Field(description="8 characters or more, 15 for all but customers; not one that is tried first."),
+]
 
 
 class TokenForm(BaseModel):
@@ -53,6 +63,26 @@ class LogoutRequest(RequestSchema):
     """Which sessions to close."""
 
     everywhere: bool = Field(default=False, description="Close all sessions of the caller, not only this one.")
+
+
+class PasswordChange(RequestSchema):
+    """The present password and the next."""
+
+    current_password: AnyPassword
+    new_password: NewPassword
+
+
+class PasswordForgot(RequestSchema):
+    """Whose password was forgotten."""
+
+    email: EmailText
+
+
+class PasswordReset(RequestSchema):
+    """The token from the mail, and the next password."""
+
+    token: Annotated[str, Field(min_length=1, max_length=200)]
+    new_password: NewPassword
 
 
 class PrincipalResponse(ResponseSchema):

@@ -6,23 +6,24 @@ a password is hashed.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from regulars.accounts.errors import InvalidCredentials, InvalidToken, SessionRevoked, TooManyAttempts
+from regulars.accounts.attempts import SignInAttempts
+from regulars.accounts.errors import InvalidCredentials, InvalidToken, SessionRevoked
 from regulars.accounts.logins import login_name
 from regulars.accounts.models import SessionOwner
 from regulars.accounts.passwords import PasswordHash, PasswordHashing, unknown_account_hash
-from regulars.accounts.repository import ApiClientRepository, SessionRepository, SignInFailureRepository, UserRepository
+from regulars.accounts.repository import UserRepository
+from regulars.accounts.repository_clients import ApiClientRepository
+from regulars.accounts.repository_sessions import SessionRepository
 from regulars.accounts.roles import scopes_of
 from regulars.accounts.tokens import Identity, TokenSigner, hash_token, new_refresh_token
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, Transactions
+from regulars.kit.database import Transactions
+from regulars.kit.keyed_hashes import KeyedHashes
 from regulars.kit.security import Principal, Role
 from regulars.kit.settings import Settings
-
-most_failures = 20
-failures_count_for = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class AccountsService:
         self._clock = clock
         self._hashing = hashing
         self._signer = TokenSigner.from_settings(settings)
+        self._hashes = KeyedHashes.from_settings(settings)
         self._refresh_life = timedelta(days=settings.refresh_token_days)
 
     async def sign_in(self, email: str, password: str) -> IssuedTokens:
@@ -61,16 +63,21 @@ class AccountsService:
         """
         now, login = self._clock.now(), login_name(email)
         async with self._database.transaction() as connection:
-            failure_id = await self._expect_failure(connection, login, now)
+            failure_id = await SignInAttempts(connection, self._hashes).expect_failure(login, now)
             user = await UserRepository(connection).get_by_email(login)
+        # The password is compared without a connection: what changes meanwhile is found when the session is opened.
         stored = PasswordHash(user.password_hash) if user else unknown_account_hash
         matches = await self._hashing.matches(password, stored)
-        if user is None or not matches or not user.is_enabled:
+        if user is None or not matches:
             raise InvalidCredentials(error="invalid_grant")
         async with self._database.transaction() as connection:
-            await SignInFailureRepository(connection).remove(failure_id)
             sessions, expires_at = SessionRepository(connection), now + self._refresh_life
-            session_id = await sessions.open_for_user(user.id, now=now, expires_at=expires_at)
+            session_id = await sessions.open_for_user(
+                user.id, auth_epoch=user.auth_epoch, now=now, expires_at=expires_at
+            )
+            if session_id is None:
+                raise InvalidCredentials(error="invalid_grant")
+            await SignInAttempts(connection, self._hashes).take_back(failure_id)
             refresh_token, token_hash = new_refresh_token()
             await sessions.add_refresh_token(token_hash, session_id, now=now, expires_at=expires_at)
         return self._issue(
@@ -86,16 +93,18 @@ class AccountsService:
         """
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            failure_id = await self._expect_failure(connection, client_id.lower(), now)
+            failure_id = await SignInAttempts(connection, self._hashes).expect_failure(client_id.lower(), now)
             client = await ApiClientRepository(connection).get_by_id(_client_id(client_id))
         matches = client is not None and client.has_secret(hash_token(secret), now)
         if client is None or not matches or not client.is_open(now):
             raise InvalidCredentials(error="invalid_client")
         async with self._database.transaction() as connection:
-            await SignInFailureRepository(connection).remove(failure_id)
             session_id = await SessionRepository(connection).open_for_client(
-                client.id, now=now, expires_at=now + self._signer.life
+                client.id, auth_epoch=client.auth_epoch, now=now, expires_at=now + self._signer.life
             )
+            if session_id is None:
+                raise InvalidCredentials(error="invalid_client")
+            await SignInAttempts(connection, self._hashes).take_back(failure_id)
         scopes = scopes_of("service").intersection(client.scopes)
         return self._issue(Identity(client.id, session_id, client.auth_epoch), "service", scopes, None)
 
@@ -157,18 +166,9 @@ class AccountsService:
             session_id=owner.session_id,
             customer_id=owner.customer_id,
             source=owner.source,
+            max_points_per_transaction=owner.max_points_per_transaction,
+            max_points_per_day=owner.max_points_per_day,
         )
-
-    async def _expect_failure(self, connection: Connection, login: str, now: datetime) -> UUID:
-        """Count this sign-in as failed until it has succeeded, so that many at once cannot pass the limit."""
-        failures = SignInFailureRepository(connection)
-        account_hash = self._signer.keyed_hash("sign-in", login)
-        await failures.lock_account(account_hash)
-        count, first = await failures.count_since(account_hash, now - failures_count_for)
-        if count >= most_failures and first is not None:
-            wait = first + failures_count_for - now
-            raise TooManyAttempts(retry_after=max(1, int(wait.total_seconds())))
-        return await failures.add(account_hash, now=now)
 
     def _issue(self, identity: Identity, role: Role, scopes: frozenset[str], refresh_token: str | None) -> IssuedTokens:
         token = self._signer.sign(identity, role=role, scopes=scopes, now=self._clock.now())

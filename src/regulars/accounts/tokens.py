@@ -5,7 +5,6 @@ against the session in the database.
 """
 
 import hashlib
-import hmac
 import os
 import secrets
 from collections.abc import Mapping
@@ -122,11 +121,6 @@ class TokenSigner:
             return _identity(claims)
         except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
             raise InvalidToken from error
-
-    def keyed_hash(self, purpose: str, text: str) -> bytes:
-        """A hash that only this installation can compute, so that stored ones cannot be tried out elsewhere."""
-        secret = next(iter(self.keys.values()))
-        return hmac.digest(secret, f"{purpose}:{text}".encode(), "sha256")
 
     def _key_of(self, token: str) -> bytes:
         header = jwt.get_unverified_header(token)

@@ -9,7 +9,7 @@ async def get_customer(customer_id: Id, caller: MayRead, ...): ...
 async def register_customer(...): ...
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 
 from regulars.accounts.errors import InvalidToken, Unauthenticated
+from regulars.kit.errors import Forbidden, Unauthorized
 from regulars.kit.security import InsufficientScope, Principal
 
 
@@ -51,9 +52,12 @@ class Requires:
 
     def admits(self, caller: Principal, *, own: bool = True) -> bool:
         """Whether the caller holds what the route asks for; `own` is whether the setting lets customers in."""
-        return any(map(caller.may, self.scopes)) or (
-            self.own and own and caller.role == "customer" and caller.may("self")
-        )
+        is_let_in = self.own and own and caller.role == "customer" and caller.may("self")
+        return self.admits_to_all(caller) or is_let_in
+
+    def admits_to_all(self, caller: Principal) -> bool:
+        """Whether the caller holds a scope of the route, and is not let in for the own record only."""
+        return any(map(caller.may, self.scopes))
 
     async def __call__(self, request: Request) -> Principal:
         """The caller who was let in."""
@@ -87,10 +91,45 @@ class PublicBySetting(Public):
         """Nobody in particular."""
 
 
+@dataclass(frozen=True)
+class PublicOr(Public):
+    """Anyone; what an endpoint does for some callers only, it does for those with a scope.
+
+    A token is looked at before the body, as everywhere. One that does not pass matters only where it is needed, so the
+    endpoint gets what tells the caller or refuses.
+    """
+
+    scope: str
+
+    async def admit(self, request: Request) -> None:
+        """Let everybody in, and remember who it is or why that cannot be told."""
+        try:
+            await Requires((self.scope,), own=False).admit(request)
+        except (Unauthorized, Forbidden) as refusal:
+            request.state.unknown_because = refusal
+
+    async def __call__(self, request: Request) -> "TellCaller":  # type: ignore[override]
+        """What tells the caller, or refuses as `Requires.admit()` does."""
+
+        def tell() -> Principal:
+            if refusal := getattr(request.state, "unknown_because", None):
+                raise refusal
+            caller: Principal = request.state.principal
+            return caller
+
+        return tell
+
+
+TellCaller = Callable[[], Principal]
 Policy = Requires | Public
 
 public: Any = Depends(Public())
 """Marks a route that needs no token: `dependencies=[public]`."""
+
+
+def public_or(scope: str) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency
+    """Mark a route that needs no token but for what only callers with this scope may do."""
+    return Depends(PublicOr(scope))
 
 
 def requires(*scopes: str, own: bool = False, own_setting: str | None = None) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency

@@ -12,17 +12,31 @@ from regulars.accounts.errors import (
     SessionRevoked,
     TooManyAttempts,
     UnsupportedGrantType,
+    WeakPassword,
 )
-from regulars.accounts.schemas import LogoutRequest, PrincipalResponse, TokenForm, TokenRefreshRequest, TokenResponse
+from regulars.accounts.schemas import (
+    LogoutRequest,
+    PasswordChange,
+    PasswordForgot,
+    PasswordReset,
+    PrincipalResponse,
+    TokenForm,
+    TokenRefreshRequest,
+    TokenResponse,
+)
 from regulars.accounts.service import IssuedTokens
 from regulars.api.access import public, requires
-from regulars.api.deps import AccountsDep
+from regulars.api.deps import AccountsDep, PasswordsDep
+from regulars.api.rates import password_rate, refresh_rate, sign_in_rate
 from regulars.api.routing import Router
+from regulars.customers.errors import InvalidOrExpiredToken
+from regulars.kit.schemas import Accepted
 from regulars.kit.security import Principal
 from regulars.kit.validation import Validation
 
 router = Router(prefix="/api/v1/auth", tags=["Auth"])
 
+MayChangePassword = Annotated[Principal, requires("self:password")]
 SignedIn = Annotated[Principal, requires("self")]
 
 
@@ -32,6 +46,7 @@ SignedIn = Annotated[Principal, requires("self")]
     summary="Sign in a person or an API client",
     dependencies=[public],
     response_model_exclude_none=True,
+    rate=sign_in_rate,
     refusals=[UnsupportedGrantType, InvalidCredentials, TooManyAttempts],
     members=(("error", "invalid_request"),),
 )
@@ -54,6 +69,7 @@ async def issue_token(request: Request, form: Annotated[TokenForm, Form()], acco
     operation_id="refresh_token",
     summary="New tokens for a refresh token",
     dependencies=[public],
+    rate=refresh_rate,
     refusals=[InvalidToken, SessionRevoked],
 )
 async def refresh_token(refresh: TokenRefreshRequest, accounts: AccountsDep) -> TokenResponse:
@@ -71,6 +87,46 @@ async def logout(caller: SignedIn, accounts: AccountsDep, which: LogoutRequest |
 async def get_me(caller: SignedIn) -> PrincipalResponse:
     """Role, scopes and the customer record of the caller."""
     return PrincipalResponse.model_validate({**vars(caller), "scopes": sorted(caller.scopes)})
+
+
+@router.put(
+    "/me/password",
+    operation_id="change_password",
+    summary="Change the own password",
+    status_code=204,
+    refusals=[WeakPassword, TooManyAttempts],
+)
+async def change_password(change: PasswordChange, caller: MayChangePassword, passwords: PasswordsDep) -> None:
+    """All other sessions end at once. This one goes on: its access token and its refresh token stay good."""
+    await passwords.change_own(caller, change.current_password, change.new_password)
+
+
+@router.post(
+    "/password/forgot",
+    operation_id="forgot_password",
+    summary="Mail a link for a new password",
+    status_code=202,
+    dependencies=[public],
+    rate=password_rate,
+)
+async def forgot_password(forgotten: PasswordForgot, passwords: PasswordsDep) -> Accepted:
+    """The same answer for any address: it does not say who has an account. The link works once, for an hour."""
+    await passwords.forgot(forgotten.email)
+    return Accepted()
+
+
+@router.post(
+    "/password/reset",
+    operation_id="reset_password",
+    summary="Set a password with the mailed token",
+    status_code=204,
+    dependencies=[public],
+    rate=password_rate,
+    refusals=[InvalidOrExpiredToken, WeakPassword],
+)
+async def reset_password(reset: PasswordReset, passwords: PasswordsDep) -> None:
+    """All sessions of the person end. A weak password leaves the token as it was."""
+    await passwords.reset(reset.token, reset.new_password)
 
 
 def _tokens(issued: IssuedTokens) -> TokenResponse:

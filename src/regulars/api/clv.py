@@ -28,7 +28,9 @@ async def clv_service(connection: TransactionDep, settings: SettingsDep, clock: 
 CLVDep = Annotated[CLVService, Depends(clv_service)]
 
 
-@router.post("/analytics/clv/calculate", operation_id="calculate_clv", summary="Calculate lifetime values")
+@router.post(
+    "/analytics/clv/calculate", operation_id="calculate_clv", summary="Calculate lifetime values", long_work=True
+)
 async def calculate_clv(request: CLVCalculationRequest, clv: CLVDep, caller: MayRun) -> CLVAnalysisResponse:
     """As of the store's today. Without `recalculate` only stale values are made anew."""
     return await clv.calculate_clv(request, by=caller)

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from regulars.kit.errors import BadRequest, Refusal, TooManyRequests, Unavailable, Unprocessable
+from regulars.kit.errors import BadRequest, Refusal, Unavailable, Unprocessable
 
 
 class MalformedJson(BadRequest):
@@ -67,10 +67,6 @@ class IdempotencyKeyInvalid(BadRequest):
 
 class InvalidCursor(Unprocessable):
     """This cursor is not one of ours, or belongs to another list."""
-
-
-class RateLimited(TooManyRequests):
-    """There were too many requests of this kind; wait before the next."""
 
 
 class HeadersTooLarge(Refusal):

@@ -1,5 +1,6 @@
 """Is the process alive, can it work, and what does it offer?"""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import Depends, Request, Response
@@ -14,7 +15,14 @@ from regulars.migrations import head_revision
 
 router = Router(prefix="", tags=["Operations"])
 
-FailedCheck = Literal["database", "schema", "durability"]
+FailedCheck = Literal["database", "schema", "durability", "draining"]
+
+
+@dataclass
+class Shutdown:
+    """Whether somebody told the process to stop: it still answers, but is not ready for more."""
+
+    has_begun: bool = False
 
 
 class HealthResponse(ResponseSchema):
@@ -38,8 +46,8 @@ async def livez() -> HealthResponse:
     responses={503: {"model": HealthResponse, "description": "Not ready; `failed` names the check."}},
 )
 async def readyz(request: Request, response: Response) -> HealthResponse:
-    """The database is reachable, its schema is the expected one, and what it confirms is on disk."""
-    failed = await _failed_check(request.app.state.database)
+    """The database is reachable, its schema is the expected one, what it confirms is on disk, and nobody said stop."""
+    failed = "draining" if request.app.state.shutdown.has_begun else await _failed_check(request.app.state.database)
     response.status_code = 503 if failed else 200
     return HealthResponse(status="unavailable" if failed else "ok", failed=failed)
 

@@ -24,6 +24,7 @@ class Limits:
         target_bytes: Longest path and query together.
         header_bytes: Longest header, name and value together.
         headers_bytes: All headers together.
+        handler_seconds: In which time an operation must be done, once its body is there.
         in_flight: Requests at work at once; more are shed.
     """
 
@@ -32,6 +33,7 @@ class Limits:
     target_bytes: int = 8 * 1024
     header_bytes: int = 8 * 1024
     headers_bytes: int = 32 * 1024
+    handler_seconds: float = 8.0
     in_flight: int = 64
 
 

@@ -14,9 +14,11 @@ from regulars.api.access import Requires
 from regulars.api.examples import example_of
 from regulars.api.problems import problem_of, problem_type
 from regulars.api.routing import Route, form_type, json_type
-from regulars.kit.database import DatabaseUnavailable, Overloaded, Timeout
+from regulars.kit.database import DatabaseUnavailable, Overloaded
+from regulars.kit.deadline import Timeout
 from regulars.kit.errors import NotFound, PreconditionFailed, Refusal
 from regulars.kit.idempotency import IdempotencyInProgress, IdempotencyKeyReused
+from regulars.kit.ratelimit import RateLimited
 from regulars.kit.schemas import Problem
 from regulars.kit.security import InsufficientScope
 from regulars.kit.validation import InvalidCharacters, UnknownField, Validation
@@ -40,7 +42,7 @@ _always: Refusals = (
     errors.MalformedRequest,
     errors.BadHost,
     errors.NotAcceptable,
-    errors.RateLimited,
+    RateLimited,
     errors.HeadersTooLarge,
     errors.Internal,
     Overloaded,

@@ -12,10 +12,11 @@ from regulars.api.uploads import Imports, csv_type, ndjson_type
 from regulars.customers.errors import CustomerErased
 from regulars.flows.record_purchase import record_purchase
 from regulars.kit.errors import NotFound
+from regulars.kit.schemas import Source
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from regulars.orders.errors import OrderConflict, SourceForbidden
-from regulars.orders.schemas import ImportResult, OrderCreate, OrderResponse, Source
+from regulars.orders.schemas import ImportResult, OrderCreate, OrderResponse
 from regulars.orders.service import own_source
 
 router = Router(prefix="/api/v1/orders", tags=["Orders"])

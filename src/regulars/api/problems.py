@@ -43,11 +43,8 @@ def problem_of(refusal: Refusal, trace_id: str) -> dict[str, Any]:
 
 
 def respond(refusal: Refusal, trace_id: str) -> ProblemResponse:
-    """The refusal as an answer, with the headers its kind asks for."""
-    headers = dict(refusal.headers)
-    if refusal.retry_after is not None:
-        headers["Retry-After"] = str(refusal.retry_after)
-    return ProblemResponse(problem_of(refusal, trace_id), status_code=refusal.status, headers=headers)
+    """The refusal as an answer, with its headers."""
+    return ProblemResponse(problem_of(refusal, trace_id), status_code=refusal.status, headers=refusal.answer_headers())
 
 
 async def answer_refusal(request: Request, refusal: Exception) -> ProblemResponse:

@@ -37,6 +37,7 @@ RFMDep = Annotated[RFMService, Depends(rfm_service)]
     "/analytics/rfm/calculate",
     operation_id="calculate_rfm_scores",
     summary="Score customers by recency, frequency and money",
+    long_work=True,
     refusals=[NotFound],
 )
 async def calculate_rfm_scores(request: RFMAnalysisRequest, rfm: RFMDep, caller: MayRun) -> RFMAnalysisResponse:

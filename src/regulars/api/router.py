@@ -2,12 +2,33 @@
 
 from collections.abc import Sequence
 
-from regulars.api import auth, clv, customers, health, loyalty, loyalty_bulk, loyalty_reports, orders, programme, rfm
+from regulars.api import (
+    auth,
+    bulk,
+    clients,
+    clv,
+    customers,
+    health,
+    loyalty,
+    loyalty_bulk,
+    loyalty_reports,
+    orders,
+    programme,
+    registration,
+    rfm,
+    users,
+    verifications,
+)
 from regulars.api.routing import Router
 
 routers: Sequence[Router] = (
     auth.router,
+    users.router,
+    clients.router,
+    registration.router,
     customers.router,
+    verifications.router,
+    bulk.router,
     programme.router,
     loyalty.router,
     loyalty_bulk.router,

@@ -1,4 +1,4 @@
-"""Routes that check in one order: caller, headers, body, values, and only then the endpoint.
+"""Routes that check in one order: rate, caller, headers, body, values, and only then the endpoint.
 
 The framework would read the body before it asks who sends it, and would stop at the first kind of fault. A `Route`
 asks first, and lists all faults together.
@@ -16,16 +16,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 
-from regulars.api.access import Policy, policy_of
+from regulars.api.access import Policy, Requires, policy_of
 from regulars.api.bodies import check_accept, check_body_headers, has_body, replay, within_limits
+from regulars.api.client_address import client_address
 from regulars.api.faults import faults_of
 from regulars.api.forms import form_faults
 from regulars.api.limits import Limits
 from regulars.api.parameters import parameter_faults, query_parameters
 from regulars.api.strict_json import parse_json, unreadable_places
+from regulars.kit.deadline import deadline
 from regulars.kit.errors import Refusal
+from regulars.kit.ratelimit import RateLimit, RateLimiter
 from regulars.kit.settings import Settings
-from regulars.kit.validation import FieldError, pointer_to, refusal_of, unreadable
+from regulars.kit.validation import FieldError, messages, pointer_to, refusal_of, unreadable
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -48,7 +51,11 @@ class Traits:
         produces: Content types it can send.
         body_limit: Its own limit of the body, by a setting; by default that of all requests.
         streams: The endpoint reads the body itself, piece by piece.
+        long_work: It is about many customers and may take longer than other operations: each statement has its time
+            limit, the whole has none.
+        rate: How often one client address may call it.
         members: Members that every problem of this operation carries, unless the refusal brings its own.
+        own_fields: All that a customer may send who is let in for the own record; other fields are unknown then.
     """
 
     refusals: Sequence[type[Refusal]] = ()
@@ -56,7 +63,10 @@ class Traits:
     produces: Sequence[str] = (json_type,)
     body_limit: Callable[[Settings], int] | None = None
     streams: bool = False
+    long_work: bool = False
+    rate: Callable[[Settings], RateLimit] | None = None
     members: tuple[tuple[str, str], ...] = ()
+    own_fields: frozenset[str] | None = None
 
 
 class JsonRequest(Request):
@@ -111,13 +121,16 @@ class Route(APIRoute):
 
         async def checked(request: Request) -> Response:
             try:
+                await self._admit_rate(request)
                 await policy.admit(request)
                 check_accept(request.headers, self.traits.produces if self.status_code != 204 else ())
                 request, faults = await self._read(request)
+                faults += await self._fields_beyond_own(request)
                 faults += parameter_faults(request, known)
                 if faults:
                     raise refusal_of(faults + await self._value_faults(request, faults))
-                return await handle(request)
+                async with deadline(self._seconds(request)):
+                    return await handle(request)
             except RequestValidationError as error:
                 raise self._told(refusal_of(faults_of(error.errors()))) from error
             except Refusal as refusal:
@@ -125,6 +138,20 @@ class Route(APIRoute):
                 raise
 
         return checked
+
+    async def _admit_rate(self, request: Request) -> None:
+        """Count the request for its client address before anything is read; it stays counted whatever it comes to."""
+        if self.traits.rate is None:
+            return
+        state = request.app.state
+        subject = client_address(request.scope, state.trusted_proxies)
+        async with state.database.transaction() as connection:
+            limiter = RateLimiter(connection, state.hashes, state.clock)
+            await limiter.take(self.traits.rate(state.settings), subject)
+
+    def _seconds(self, request: Request) -> float | None:
+        limits: Limits = request.app.state.limits
+        return None if self.traits.streams or self.traits.long_work else limits.handler_seconds
 
     def _told(self, refusal: Refusal) -> Refusal:
         refusal.facts = {**dict(self.traits.members), **refusal.facts}
@@ -161,6 +188,17 @@ class Route(APIRoute):
         places = unreadable_places(value) if b"\\u" in body else ()
         return JsonRequest(request, body, value), [
             FieldError("body", pointer_to(place), "characters", unreadable) for place in places
+        ]
+
+    async def _fields_beyond_own(self, request: Request) -> list[FieldError]:
+        """What the body says about more than a customer may write of the own record."""
+        own, policy = self.traits.own_fields, self.policy
+        if own is None or not isinstance(policy, Requires) or policy.admits_to_all(request.state.principal):
+            return []
+        body = await request.json()
+        sent = body if isinstance(body, dict) else {}
+        return [
+            FieldError("body", pointer_to([name]), "unknown", messages["unknown"]) for name in sent if name not in own
         ]
 
     async def _value_faults(self, request: Request, found: Sequence[FieldError]) -> list[FieldError]:

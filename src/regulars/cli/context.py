@@ -3,6 +3,9 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from pydantic import SecretStr
+
+from regulars.accounts.tokens import TokenSigner, secret_of_installation
 from regulars.kit.database import Connection, connect
 from regulars.kit.postgres import EmbeddedPostgres
 from regulars.kit.settings import Settings
@@ -25,6 +28,22 @@ def ready_database(settings: Settings) -> Iterator[str]:
     with EmbeddedPostgres(settings.data_dir) as url:
         migrate(url)
         yield url
+
+
+def secret_of(settings: Settings) -> SecretStr:
+    """The secret of the installation: the embedded database has one beside it, made on first use.
+
+    Raises:
+        OperatorError: it could be guessed, or there is none and the database is another.
+    """
+    if settings.jwt_secret or settings.database_url:
+        TokenSigner.from_settings(settings)
+    return settings.jwt_secret or secret_of_installation(settings.data_dir)
+
+
+def with_secret(settings: Settings) -> Settings:
+    """The settings with the secret of the installation filled in; refuses as `secret_of()` does."""
+    return settings.model_copy(update={"jwt_secret": secret_of(settings)})
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from regulars.accounts.tokens import TokenSigner, secret_of_installation
-from regulars.cli.context import ready_database
+from regulars.accounts.tokens import TokenSigner
+from regulars.cli.context import ready_database, secret_of, with_secret
 from regulars.cli.listening import address_of, listen
 from regulars.cli.worker import background_worker
 from regulars.kit.errors import OperatorError
@@ -40,10 +40,10 @@ def serve(
     listeners = listen(host, port)
     configure_logging()
     signal.signal(signal.SIGTERM, _leave)
-    with ready_database(settings) as url, _kept_running(settings), _background_work(url, settings):
+    with ready_database(settings) as url, _kept_running(settings), _background_work(url, with_secret(settings)):
         # The workers read their settings from the environment, as the operator's other programs do.
         os.environ["REGULARS_DATABASE_URL"] = url
-        os.environ["REGULARS_JWT_SECRET"] = _secret(settings)
+        os.environ["REGULARS_JWT_SECRET"] = secret_of(settings).get_secret_value()
         typer.echo(f"regulars answers at {address_of(listeners[0])} (Ctrl-C stops it)")
         _answer(listeners, workers)
 
@@ -51,12 +51,6 @@ def serve(
 def _leave(*_: object) -> None:
     # Unwinds whatever is going on, so that the embedded PostgreSQL is stopped, last.
     sys.exit(0)
-
-
-def _secret(settings: Settings) -> str:
-    secret = settings.jwt_secret or secret_of_installation(settings.data_dir)
-    TokenSigner.from_settings(settings.model_copy(update={"jwt_secret": secret}))
-    return secret.get_secret_value()
 
 
 @contextmanager

@@ -1,64 +1,107 @@
-"""`regulars users` and `regulars clients`: who may sign in. The first administrator is made here."""
+"""`regulars users`: people who may sign in. The first administrator is made here."""
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, Literal
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
 import typer
 
-from regulars.accounts.enrolment import Enrolment, NewApiClient
-from regulars.accounts.errors import WeakPassword
-from regulars.accounts.passwords import (
-    PasswordHash,
-    PasswordHashing,
-    check_password,
-    longest_password,
-    shortest_password,
-)
-from regulars.accounts.roles import scopes_of
-from regulars.cli.context import one_transaction, ready_database
-from regulars.customers.errors import EmailTaken
+from regulars.accounts.logins import login_name_of_new_account
+from regulars.accounts.password_changes import PasswordService
+from regulars.accounts.passwords import PasswordHashing, check_password, longest_password
+from regulars.accounts.schemas_users import StaffRole, UserCreate, UserResponse, UserRole, UserSearchFilters, UserUpdate
+from regulars.accounts.users import UserService
+from regulars.cli.context import ready_database
+from regulars.cli.refusals import in_words
+from regulars.customers.identifiers import Email
+from regulars.kit.database import Database
 from regulars.kit.errors import OperatorError
+from regulars.kit.schemas import Page
+from regulars.kit.security import operator
 from regulars.kit.settings import Settings, load_settings
-from regulars.kit.validation import Validation
 
 users = typer.Typer(help="People who may sign in.", no_args_is_help=True)
-clients = typer.Typer(help="Programs that may sign in: tills, shops, importers.", no_args_is_help=True)
 
-StaffRole = Literal["staff", "analyst", "admin"]
+Found = TypeVar("Found")
+Address = Annotated[str, typer.Option(help="The address under which the person signs in.")]
+FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+
+nobody = "Nobody signs in under this address. `regulars users list` shows who does."
 
 
 @users.command("create")
 def create_user(
-    email: Annotated[str, typer.Option(help="The address under which the person signs in.")],
+    email: Address,
     role: Annotated[StaffRole, typer.Option(help="What the person may do.")],
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
-    ] = False,
+    password_stdin: FromStdin = False,
 ) -> None:
     """Add a person of the staff. Customers sign up by themselves."""
     settings = load_settings()
     password = _password(from_stdin=password_stdin)
-    with _in_words():
+    with in_words(nobody):
         check_password(password, role=role, context=[settings.brand_name, email])
         with ready_database(settings) as url:
             created = asyncio.run(add_user(url, settings, email, password, role=role))
     typer.echo(f"{created} may sign in as {role}")
 
 
-@clients.command("create")
-def create_client(
-    name: Annotated[str, typer.Option(help="What it is, such as 'till 4'.")],
-    source: Annotated[str, typer.Option(help="The source of the orders that it writes.")],
-    scope: Annotated[list[str], typer.Option(help="What it may do, such as orders:write; repeatable.")],
+@users.command("list")
+def list_users(
+    role: Annotated[StaffRole | None, typer.Option(help="Only people of this role.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many to show.")] = 100,
+    offset: Annotated[int, typer.Option(min=0, max=100_000, help="How many to leave out at the start.")] = 0,
 ) -> None:
-    """Add a program and print its id and secret. The secret is shown this once."""
+    """Show who may sign in, newest first. Without --role the staff; customers are found through the API."""
+    roles: list[UserRole] = [role] if role else ["staff", "analyst", "admin"]
+    filters = UserSearchFilters(role=roles, limit=limit, offset=offset)
+    page: Page[UserResponse] = _run(lambda service: service.search_users(filters))
+    for user in page.items:
+        state = "enabled" if user.is_enabled else "disabled"
+        typer.echo(f"{user.role:8} {state:9} {user.created_at:%Y-%m-%d} {user.email}")
+    if page.total > offset + len(page.items):
+        typer.echo(f"{page.total - offset - len(page.items)} more: --offset {offset + len(page.items)}")
+
+
+@users.command("disable")
+def disable_user(email: Address) -> None:
+    """Let a person sign in no more; whatever they do ends at once."""
+
+    async def disable(service: UserService) -> UserResponse:
+        user = await service.find_by_email(email)
+        await service.disable_user(user.id, by=operator)
+        return user
+
+    typer.echo(f"{_run(disable).email} may not sign in any more")
+
+
+@users.command("set-role")
+def set_role(
+    email: Address, role: Annotated[StaffRole, typer.Option(help="What the person may do from now on.")]
+) -> None:
+    """Give a person of the staff another role; it takes effect at once."""
+
+    async def change(service: UserService) -> UserResponse:
+        user = await service.find_by_email(email)
+        return await service.update_user(user.id, UserUpdate(role=role), by=operator)
+
+    typer.echo(f"{_run(change).email} may sign in as {role}")
+
+
+@users.command("set-password")
+def set_password(email: Address, password_stdin: FromStdin = False) -> None:
+    """Give a person a new password; whoever is signed in with the old one is signed out."""
     settings = load_settings()
-    with _in_words(), ready_database(settings) as url:
-        created = asyncio.run(_create_client(url, settings, name, source, scope))
-    typer.echo(f"client_id     {created.id}\nclient_secret {created.secret}")
+    password = _password(from_stdin=password_stdin)
+
+    async def set_new(url: str) -> None:
+        async with Database(url, size=1) as database:
+            service = PasswordService(database, settings, settings.clock, PasswordHashing())
+            await service.set_by_operator(email, password, by=operator)
+
+    with in_words(nobody), ready_database(settings) as url:
+        asyncio.run(set_new(url))
+    typer.echo("The password is set")
 
 
 async def add_user(url: str, settings: Settings, email: str, password: str, *, role: StaffRole) -> str:
@@ -75,15 +118,21 @@ async def add_user(url: str, settings: Settings, email: str, password: str, *, r
         Validation: not an e-mail address.
         EmailTaken: somebody signs in under it already.
     """
-    hashed: PasswordHash = await PasswordHashing().hash(password)
-    async with one_transaction(url) as connection:
-        user = await Enrolment(connection, settings.clock).create_user(email, hashed, role=role)
-    return user.email
+    data = UserCreate(email=Email(login_name_of_new_account(email)), role=role, password=password)
+    async with Database(url, size=1) as database:
+        service = UserService(database, settings, settings.clock, PasswordHashing())
+        return (await service.create_user(data, by=operator)).email
 
 
-async def _create_client(url: str, settings: Settings, name: str, source: str, scopes: list[str]) -> NewApiClient:
-    async with one_transaction(url) as connection:
-        return await Enrolment(connection, settings.clock).create_api_client(name, source=source, scopes=scopes)
+def _run(work: Callable[[UserService], Awaitable[Found]]) -> Found:
+    settings = load_settings()
+
+    async def run(url: str) -> Found:
+        async with Database(url, size=1) as database:
+            return await work(UserService(database, settings, settings.clock, PasswordHashing()))
+
+    with in_words(nobody), ready_database(settings) as url:
+        return asyncio.run(run(url))
 
 
 def _password(*, from_stdin: bool) -> str:
@@ -96,27 +145,3 @@ def _password(*, from_stdin: bool) -> str:
     if len(password) > longest_password:
         raise OperatorError("The password is too long.", f"Choose one of {longest_password} characters or fewer.")
     return password
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Turn what the domain refuses into a line for the operator; none of them repeats what was typed."""
-    try:
-        yield
-    except WeakPassword as error:
-        raise OperatorError(error.title(), _stronger[str(error.facts["rule"])]) from error
-    except EmailTaken as error:
-        raise OperatorError("Somebody signs in under this e-mail address already.", "Use another.") from error
-    except Validation as error:
-        raise OperatorError(*_mistake[error.pointers()[0]]) from error
-
-
-_mistake = {
-    "/email": ("This is no e-mail address.", "Use one such as name@example.com."),
-    "/scopes": ("A program cannot have this scope.", f"Choose from: {', '.join(sorted(scopes_of('service')))}."),
-}
-_stronger = {
-    "too_short": f"Choose one of {shortest_password('staff')} characters or more; a sentence will do.",
-    "breached": "It is on the lists that are tried first; choose another.",
-    "context": "It is made of the shop's name or the address; choose another.",
-}

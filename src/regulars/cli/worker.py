@@ -7,7 +7,7 @@ from threading import Thread
 
 import typer
 
-from regulars.cli.context import ready_database
+from regulars.cli.context import ready_database, with_secret
 from regulars.jobs.worker import run_worker
 from regulars.kit.logs import configure_logging
 from regulars.kit.settings import Settings, load_settings
@@ -23,7 +23,7 @@ def run_background_work(
     settings = load_settings()
     configure_logging()
     with ready_database(settings) as url:
-        asyncio.run(run_worker(url, settings, until_empty=until_empty))
+        asyncio.run(run_worker(url, with_secret(settings), until_empty=until_empty))
 
 
 @contextmanager

@@ -1,16 +1,31 @@
 """Which customers, and which questions about them, are for which callers."""
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from regulars.customers.errors import CustomerErased
 from regulars.customers.models import RetailCustomer
 from regulars.customers.schemas_search import RetailCustomerSearchFilters
 from regulars.kit.errors import NotFound
 from regulars.kit.security import InsufficientScope, Principal
+from regulars.kit.validation import FieldError, UnknownField, messages
 
 exact_filters = frozenset({"email", "phone", "customer_number"})
 identifying_filters = frozenset(
     {"q", "email", "phone", "first_name", "last_name", "date_of_birth_from", "date_of_birth_to"}
 )
 identifying_sorts = frozenset({"last_name", "-last_name"})
+
+own_fields = frozenset(
+    {
+        *("email", "phone"),
+        *("address_line1", "address_line2", "postal_code", "city", "state", "country"),
+        *("preferred_categories", "preferred_brands", "preferred_sizes", "preferred_colors"),
+        "preferred_payment_method",
+        *("email_marketing_consent", "sms_marketing_consent", "push_notification_consent"),
+    }
+)
+"""What customers may change of their own record: contact, address, preferences and consent."""
 
 
 def is_own(customer: RetailCustomer, by: Principal) -> bool:
@@ -41,6 +56,26 @@ def require_visible(customer: RetailCustomer, by: Principal, scope: str) -> None
         raise CustomerErased(erased_at=customer.erased_at) if by.sees_identifiers() else NotFound
     if customer.deleted_at is not None and not by.may("customers:erase"):
         raise NotFound
+
+
+def require_own_or(scope: str, customer_id: UUID, by: Principal) -> None:
+    """Refuse a caller who may touch the own record only and names another, before anything is read or locked.
+
+    Raises:
+        NotFound: another customer's id; the same whether there is one or not.
+    """
+    if not by.may(scope) and customer_id != by.customer_id:
+        raise NotFound
+
+
+def require_fields_allowed(fields: Iterable[str], by: Principal) -> None:
+    """Refuse changes that customers may not make to their own record.
+
+    Raises:
+        UnknownField: the caller may not write profiles, and a field is not among `own_fields`.
+    """
+    if not by.may("customers:write") and (foreign := sorted(set(fields) - own_fields)):
+        raise UnknownField.of(FieldError("body", f"/{name}", "unknown", messages["unknown"]) for name in foreign)
 
 
 def require_filters_allowed(filters: RetailCustomerSearchFilters, by: Principal) -> None:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from regulars.kit.errors import Conflict, Gone, Unprocessable
+from regulars.kit.errors import BadRequest, Conflict, Gone, TooManyRequests, Unprocessable
 
 
 class EmailTaken(Conflict):
@@ -25,3 +25,25 @@ class CustomerErased(Gone):
 
 class AgeRestriction(Unprocessable):
     """The customer is younger than this shop allows."""
+
+
+class InvalidOrExpiredToken(BadRequest):
+    """The link is wrong, was used, or has expired; ask for a new one."""
+
+
+class InvalidCode(BadRequest):
+    """The code is wrong or has expired."""
+
+    example: ClassVar[dict[str, object]] = {"attempts_left": 4}
+
+
+class CodeBurned(TooManyRequests):
+    """There were too many wrong codes; ask for a new one."""
+
+
+class AlreadyVerified(Conflict):
+    """This address or number is verified already."""
+
+
+class UnsupportedCountry(Unprocessable):
+    """No codes are sent to phone numbers of this country or range."""

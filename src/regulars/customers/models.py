@@ -114,3 +114,29 @@ class RetailCustomer(CustomerProfile):
     def average_order_value(self) -> Decimal | None:
         """Money per valid order; None without one."""
         return self.total_spent / self.total_orders if self.total_orders else None
+
+
+@dataclass(frozen=True)
+class ProfileChange:
+    """A profile before and after a change: whom the shop knew by another address or number is still in `before`."""
+
+    before: RetailCustomer
+    after: RetailCustomer
+
+
+@dataclass(frozen=True)
+class CustomerState:
+    """Of a customer, what decides whether a change for many can touch it."""
+
+    id: UUID
+    deleted_at: datetime | None
+    erased_at: datetime | None
+
+
+@dataclass(frozen=True)
+class TagChange:
+    """What a change of tags came to: the tags are others now, or there would be too many of them."""
+
+    id: UUID
+    is_changed: bool
+    is_too_long: bool

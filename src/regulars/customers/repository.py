@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from psycopg.sql import SQL, Placeholder
@@ -11,6 +11,7 @@ from regulars.customers.errors import EmailTaken, ExternalIdTaken, PhoneTaken
 from regulars.customers.identifiers import CustomerNumber, Email, Phone
 from regulars.customers.models import NewCustomer, RetailCustomer
 from regulars.customers.numbers import customer_number
+from regulars.customers.repository_changes import CustomerChangesRepository
 from regulars.customers.repository_columns import customer_rows, listed, profile_columns, select_customer
 from regulars.customers.repository_scores import CustomerScoresRepository
 from regulars.customers.repository_search import CustomerSearchRepository
@@ -32,8 +33,8 @@ _insert_customer = SQL("""
 )
 
 
-class RetailCustomerRepository(CustomerSearchRepository, CustomerScoresRepository):
-    """Customers on one connection; searching and scoring have files of their own."""
+class RetailCustomerRepository(CustomerChangesRepository, CustomerSearchRepository, CustomerScoresRepository):
+    """Customers on one connection; changing, searching and scoring have files of their own."""
 
     async def create_customer(self, new: NewCustomer) -> RetailCustomer:
         """Write a customer, number it, and claim what identifies it.
@@ -55,6 +56,24 @@ class RetailCustomerRepository(CustomerSearchRepository, CustomerScoresRepositor
         customer = await self._one(RetailCustomer, _insert_customer, parameters)
         assert customer is not None, "INSERT without ON CONFLICT returns its row"  # noqa: S101
         return customer
+
+    async def link_login(self, customer_id: UUID, user_id: UUID) -> None:
+        """Write down which login belongs to a customer."""
+        await self._execute("UPDATE customers SET user_id = %s WHERE id = %s", [user_id, customer_id])
+
+    async def mark_email_verified(self, customer_id: UUID, *, now: datetime) -> None:
+        """Write down that the customer has proved to read the present address."""
+        await self._execute(
+            "UPDATE customers SET is_email_verified = true, updated_at = %s WHERE id = %s AND NOT is_email_verified",
+            [now, customer_id],
+        )
+
+    async def mark_phone_verified(self, customer_id: UUID, *, now: datetime) -> None:
+        """Write down that the customer has proved to hold the present number."""
+        await self._execute(
+            "UPDATE customers SET is_phone_verified = true, updated_at = %s WHERE id = %s AND NOT is_phone_verified",
+            [now, customer_id],
+        )
 
     async def next_customer_number(self, day: date, count: int = 1) -> int:
         """Reserve this many positions of a store day, in one row; answers the first of them.

@@ -1,9 +1,10 @@
 """Finding customers: pages in a given order, and how many there are."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from psycopg.rows import scalar_row
+from psycopg.rows import class_row, scalar_row
 from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 from regulars.customers.models import RetailCustomer
@@ -15,6 +16,14 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Repository
 
 counted_exactly = 10_000
+# Few enough that whoever waits for the same process does not notice.
+exported_at_once = 250
+
+# A whole file may take longer than a page; no workers, as their rows come in any order; all rows will be read.
+_for_long_reading = SQL("""
+    SELECT set_config('statement_timeout', '300s', true), set_config('max_parallel_workers_per_gather', '0', true),
+        set_config('cursor_tuple_fraction', '1', true)
+""")
 
 # A prepared statement may get one plan for all values; the best plan of a search depends on how rare its values are.
 planned_for_its_values = False
@@ -42,6 +51,29 @@ class CustomerSearchRepository(Repository):
         if conditions is None:
             return []
         return await self._read_in_order(await self._page(conditions, filters))
+
+    async def export_customers(
+        self, filters: RetailCustomerSearchFilters, clock: Clock
+    ) -> AsyncIterator[list[RetailCustomer]]:
+        """Every match in the order of the filters, some at a time, as of one moment; no limit or offset counts.
+
+        One statement reads it all, so that nobody is missed or met twice who changes meanwhile: the parts of the order
+        follow one another, which the server keeps as long as no workers share them.
+        """
+        conditions = await self._conditions(filters, clock)
+        if conditions is None:
+            return
+        await self._execute(_for_long_reading)
+        parts = [
+            SQL("({}{} ORDER BY {})").format(
+                customer_rows, (conditions + Conditions((part.condition,))).where(), part.order
+            )
+            for part in parts_of(filters.sort)
+        ]
+        async with self._connection.cursor(name="export", row_factory=class_row(RetailCustomer)) as cursor:
+            await cursor.execute(SQL(" UNION ALL ").join(parts), conditions.parameters)
+            while batch := await cursor.fetchmany(exported_at_once):
+                yield batch
 
     async def count_customers(self, filters: RetailCustomerSearchFilters, clock: Clock) -> CustomerCount:
         """How many customers match: exact up to 10,000, else what the planner expects."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Self, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from regulars.customers.identifiers import CustomerNumber, Email, Phone, parse_customer_number, parse_email, parse_phone
@@ -100,12 +100,26 @@ class RetailCustomerCreate(RetailCustomerBase):
         return CustomerProfile(**dict(self))
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """An absent field stays as it is, so that no default may stand in the contract."""
+    for part in schema["properties"].values():
+        part.pop("default", None)
+
+
 class RetailCustomerUpdate(RetailCustomerBase):
     """Changes of a profile: a field that is absent stays, an explicit null clears it."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     def changes(self) -> dict[str, object]:
         """The fields that were sent, with their new values."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class StatusChange(RequestSchema):
+    """Why a customer is deactivated or reactivated; kept in the audit log."""
+
+    reason: Annotated[str, Text(500)] | None = None
 
 
 class RetailCustomerListResponse(ResponseSchema):
@@ -138,6 +152,11 @@ class RetailCustomerListResponse(ResponseSchema):
     @classmethod
     def of(cls, customer: RetailCustomer, settings: Settings, *, masked: bool) -> Self:
         """The customer as a caller sees it: money rounded, days in store time, identifiers masked or not."""
+        return cls.model_validate(cls.values_of(customer, settings, masked=masked))
+
+    @classmethod
+    def values_of(cls, customer: RetailCustomer, settings: Settings, *, masked: bool) -> dict[str, object]:
+        """The values of `of()` by field, not validated: for files of many customers."""
         shown = masked_customer(customer) if masked else customer
         computed = (
             _money(shown, settings.currency)
@@ -146,8 +165,7 @@ class RetailCustomerListResponse(ResponseSchema):
             | _tier(shown, settings)
             | {"masked": masked}
         )
-        plain = {name: getattr(shown, name) for name in cls.model_fields if name not in computed}
-        return cls.model_validate(plain | computed)
+        return {name: computed[name] if name in computed else getattr(shown, name) for name in cls.model_fields}
 
 
 class RetailCustomerResponse(RetailCustomerListResponse):

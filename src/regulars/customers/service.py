@@ -1,36 +1,26 @@
-"""What callers do with customers: the rules about age, visibility and records of who looked at whom."""
+"""What callers do with customers: add them, find them, and leave a record of who looked at whom."""
 
 from collections.abc import Sequence
-from datetime import date
 from uuid import UUID
 
 from regulars.customers.access import is_masked_for, require_filters_allowed, require_visible
-from regulars.customers.errors import AgeRestriction
+from regulars.customers.contact_proofs import ContactProofs
 from regulars.customers.identifiers import CustomerNumber, Email
 from regulars.customers.models import NewCustomer, RetailCustomer
-from regulars.customers.repository import RetailCustomerRepository
+from regulars.customers.repository_verifications import Verification
 from regulars.customers.schemas import RetailCustomerCreate, RetailCustomerListResponse, RetailCustomerResponse
 from regulars.customers.schemas_search import RetailCustomerSearchFilters
-from regulars.kit.audit import record_audit
-from regulars.kit.clock import Clock
-from regulars.kit.database import Connection
+from regulars.customers.schemas_verification import RetailCustomerVerification, VerificationResult
+from regulars.customers.service_bulk import CustomerBulkChanges
+from regulars.customers.service_export import CustomerExport
+from regulars.customers.service_lifecycle import CustomerLifecycle
 from regulars.kit.errors import NotFound
 from regulars.kit.schemas import Page
 from regulars.kit.security import Principal
-from regulars.kit.settings import Settings
-from regulars.kit.validation import Validation
-
-earliest_birth = date(1900, 1, 1)
 
 
-class RetailCustomerService:
-    """Customers, as far as one caller may see and change them."""
-
-    def __init__(self, connection: Connection, settings: Settings, clock: Clock) -> None:
-        self._connection = connection
-        self._settings = settings
-        self._clock = clock
-        self._customers = RetailCustomerRepository(connection)
+class RetailCustomerService(CustomerLifecycle, CustomerBulkChanges, CustomerExport):
+    """Customers, as far as one caller may see and change them; changes and exports have files of their own."""
 
     async def create_customer(self, data: RetailCustomerCreate, by: Principal) -> RetailCustomerResponse:
         """Add a customer.
@@ -40,7 +30,7 @@ class RetailCustomerService:
             AgeRestriction: younger than the setting `minimum_age`.
             Validation: impossible date of birth, or a referrer who is not there.
         """
-        self._check_date_of_birth(data.date_of_birth)
+        self.check_date_of_birth(data.date_of_birth)
         await self._check_referrer(data.referrer_customer_id)
         now = self._clock.now()
         customer = await self._customers.create_customer(NewCustomer(data.profile(), now, self._clock.day_of(now)))
@@ -66,6 +56,19 @@ class RetailCustomerService:
         """A customer by e-mail address; refuses as `get_customer()` does."""
         customer = await self._customers.get_by_email(email)
         return await self._revealed(customer, by, "get_customer_by_email", scope="customers:lookup")
+
+    async def verify_email(
+        self, customer_id: UUID, proof: RetailCustomerVerification, by: Principal | None
+    ) -> VerificationResult:
+        """Accept the proof of an e-mail address. See `ContactProofs.prove_email()`."""
+        return await ContactProofs(self._connection, self._settings, self._clock).prove_email(customer_id, proof, by)
+
+    async def verify_phone(
+        self, customer_id: UUID, proof: RetailCustomerVerification, by: Principal, *, counted: Verification | None
+    ) -> VerificationResult:
+        """Accept the proof of a phone number. See `ContactProofs.prove_phone()`, and the flow that counts before."""
+        proofs = ContactProofs(self._connection, self._settings, self._clock)
+        return await proofs.prove_phone(customer_id, proof, by, counted)
 
     async def search_customers(
         self, filters: RetailCustomerSearchFilters, by: Principal
@@ -105,54 +108,9 @@ class RetailCustomerService:
             await self._audit(action, by, customer.id)
         return self._shown(customer, by)
 
-    def _shown(self, customer: RetailCustomer, by: Principal) -> RetailCustomerResponse:
-        return RetailCustomerResponse.of(customer, self._settings, masked=is_masked_for(customer, by))
-
-    async def _audit(self, action: str, by: Principal, customer_id: UUID, fields: Sequence[str] = ()) -> None:
-        await record_audit(
-            self._connection,
-            action,
-            by=by,
-            at=self._clock.now(),
-            object_kind="customer",
-            object_id=customer_id,
-            fields=fields,
-        )
-
     async def _audit_search(
         self, filters: RetailCustomerSearchFilters, found: Sequence[RetailCustomer], by: Principal
     ) -> None:
         if found and by.sees_identifiers():
-            await record_audit(
-                self._connection,
-                "search_customers",
-                by=by,
-                at=self._clock.now(),
-                object_kind="customer",
-                fields=sorted(filters.given()),
-                facts={"customer_ids": [str(customer.id) for customer in found]},
-            )
-
-    async def _check_referrer(self, referrer_id: UUID | None) -> None:
-        if referrer_id is None:
-            return
-        try:
-            referrer = await self._customers.get(referrer_id)
-        except NotFound:
-            referrer = None
-        if referrer is None or referrer.deleted_at is not None or referrer.erased_at is not None:
-            raise Validation.at("/referrer_customer_id", "range", "must be a customer")
-
-    def _check_date_of_birth(self, born: date | None) -> None:
-        if born is None:
-            return
-        today = self._clock.today()
-        if not earliest_birth <= born <= today:
-            raise Validation.at("/date_of_birth", "range", "must be between 1900-01-01 and today")
-        if age_on(today, born) < self._settings.minimum_age:
-            raise AgeRestriction(minimum_age=self._settings.minimum_age)
-
-
-def age_on(day: date, born: date) -> int:
-    """Age in whole years on a day; who was born on 29 February has a birthday on 1 March in other years."""
-    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+            ids = [str(customer.id) for customer in found]
+            await self._audit("search_customers", by, fields=sorted(filters.given()), facts={"customer_ids": ids})

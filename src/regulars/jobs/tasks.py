@@ -12,6 +12,9 @@ from procrastinate import App, JobContext, RetryStrategy
 from procrastinate.types import JSONValue
 from psycopg import OperationalError
 
+from regulars.flows.housekeeping import forget_what_is_over
+from regulars.jobs.password_mail import send_password_reset
+from regulars.jobs.proofs import send_email_verification, send_phone_verification, send_registration_proof
 from regulars.jobs.toolbox import Toolbox
 from regulars.kit.errors import Unavailable
 from regulars.kit.messages import PassingDeliveryError
@@ -19,7 +22,12 @@ from regulars.kit.messages import PassingDeliveryError
 Task: TypeAlias = Callable[Concatenate[Toolbox, ...], Awaitable[None]]
 """`async def send_email_verification(toolbox: Toolbox, verification_id: str) -> None`: queued by its name, with ids."""
 
-tasks_on_demand: tuple[Task, ...] = ()
+tasks_on_demand: tuple[Task, ...] = (
+    send_password_reset,
+    send_email_verification,
+    send_phone_verification,
+    send_registration_proof,
+)
 """What others queue. A task gets ids and reads the rest from the database: jobs are kept, secrets must not be."""
 
 stalled_seconds = 30.0
@@ -39,7 +47,12 @@ patient = RetryStrategy(
 def register_tasks(app: App, tasks: Iterable[Task]) -> None:
     """Tell a worker what it can run, and when it runs by itself."""
     every_minute, every_night = app.periodic(cron="* * * * *"), app.periodic(cron="17 3 * * *")
-    for schedule, task in ((every_minute, retry_stalled_jobs), (every_night, forget_finished_jobs)):
+    periodic = (
+        (every_minute, retry_stalled_jobs),
+        (every_night, forget_finished_jobs),
+        (every_night, forget_what_nobody_needs),
+    )
+    for schedule, task in periodic:
         schedule(app.task(name=task.__name__, queueing_lock=task.__name__, pass_context=True)(task))
     for task_on_demand in tasks:
         app.task(name=task_on_demand.__name__, retry=patient, pass_context=True)(_with_toolbox(task_on_demand))
@@ -63,3 +76,9 @@ async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:  # no
 async def forget_finished_jobs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Delete jobs that succeeded a week ago; failed ones stay, to be looked at."""
     await context.app.job_manager.delete_old_jobs(nb_hours=finished_jobs_kept_hours)
+
+
+async def forget_what_nobody_needs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Delete sessions, proofs, counters and kept answers that are over."""
+    toolbox = Toolbox.of(context)
+    await forget_what_is_over(toolbox.database, toolbox.settings, toolbox.clock)

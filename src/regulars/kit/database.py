@@ -7,6 +7,7 @@ transaction around all of its work:
         await RetailCustomerRepository(connection).get(customer_id)
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString, Protocol, Self, TypeAlias, TypeVar
@@ -26,12 +27,15 @@ from psycopg.rows import class_row, scalar_row, tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
+from regulars.kit.deadline import Timeout, begin_to_commit
 from regulars.kit.errors import OperatorError, Refusal, Unavailable
 
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 Query: TypeAlias = LiteralString | SQL | Composed
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
 Row = TypeVar("Row")
+
+longest_wait_seconds = 1.0
 
 
 class Overloaded(Unavailable):
@@ -40,12 +44,6 @@ class Overloaded(Unavailable):
 
 class DatabaseUnavailable(Unavailable):
     """The database cannot be reached."""
-
-
-class Timeout(Unavailable):
-    """The answer took too long; nothing was changed."""
-
-    status = 504
 
 
 def refusal_for(error: BaseException) -> Refusal | None:
@@ -74,19 +72,35 @@ class Database:
         size: How many connections may be open at once.
         statement_seconds: Time limit of one statement; 0 means none.
         lock_seconds: How long a statement may wait for a lock.
+        stuck_seconds: How long the pool may stand still, with every connection in use and none coming back, before
+            those who wait are refused. A queue that moves is a burst: it is worth waiting in, for a second at most. One
+            that does not move is no place to wait: what holds the connections (a lock, a stalled disk) takes as long
+            as it takes, and every waiting request would hold a place that others could be refused from at once.
     """
 
-    def __init__(self, url: str, *, size: int = 8, statement_seconds: float = 0, lock_seconds: float = 0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 8,
+        statement_seconds: float = 0,
+        lock_seconds: float = 0,
+        stuck_seconds: float = longest_wait_seconds,
+    ) -> None:
         options = (
             f"-c statement_timeout={int(statement_seconds * 1000)} -c lock_timeout={int(lock_seconds * 1000)}"
             " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC -c jit=off"
         )
         self.url = url
+        self._size = size
+        self._stuck_seconds = stuck_seconds
+        self._lent = 0
+        self._moved_at = 0.0
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             make_conninfo(url, options=options, application_name="regulars"),
             min_size=1,
             max_size=size,
-            timeout=1.0,
+            timeout=longest_wait_seconds,
             open=False,
         )
 
@@ -110,27 +124,51 @@ class Database:
         """Open a transaction: committed when the block ends, rolled back when it raises.
 
         Raises:
-            Overloaded: every connection is in use and none came free within a second.
+            Overloaded: every connection is in use and none came free in time.
             DatabaseUnavailable: the server cannot be reached.
         """
         connection = await self._borrow()
         try:
             async with connection.transaction():
                 yield connection
+                begin_to_commit()
         except OperationalError as error:
             if connection.broken:
                 raise DatabaseUnavailable(retry_after=1) from error
             raise
         finally:
+            self._count(-1)
             await self._pool.putconn(connection)
 
     async def _borrow(self) -> Connection:
-        try:
-            return await self._pool.getconn()
-        except (PoolTimeout, PoolClosed) as error:
-            if self._pool.get_stats().get("pool_size", 0) == 0 or not await is_reachable(self.url):
+        give_up_at = _seconds() + longest_wait_seconds
+        while True:
+            if self._is_stuck():
+                raise Overloaded(retry_after=1)
+            try:
+                connection = await self._pool.getconn(timeout=min(self._stuck_seconds, longest_wait_seconds))
+            except PoolClosed as error:
                 raise DatabaseUnavailable(retry_after=1) from error
-            raise Overloaded(retry_after=1) from error
+            except PoolTimeout as error:
+                if self._is_stuck() or _seconds() < give_up_at:
+                    continue
+                if self._pool.get_stats().get("pool_size", 0) == 0 or not await is_reachable(self.url):
+                    raise DatabaseUnavailable(retry_after=1) from error
+                raise Overloaded(retry_after=1) from error
+            self._count(1)
+            return connection
+
+    def _count(self, change: int) -> None:
+        self._lent += change
+        self._moved_at = _seconds()
+
+    def _is_stuck(self) -> bool:
+        """Whether every connection is in use, and has been for too long without one going or coming."""
+        return self._lent >= self._size and _seconds() - self._moved_at >= self._stuck_seconds
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def is_reachable(url: str) -> bool:

@@ -29,6 +29,11 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
         self.retry_after = retry_after
         self.facts = facts
 
+    def answer_headers(self) -> dict[str, str]:
+        """Headers of the answer: those of its kind, and what this one has to say."""
+        retry = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return {**self.headers, **retry}
+
     @classmethod
     def slug(cls) -> str:
         """The stable name of this refusal: `InsufficientPoints` is `insufficient-points`."""
@@ -80,6 +85,14 @@ class PreconditionFailed(Refusal):
     """The object has changed since you read it."""
 
     status = 412
+
+    def __init__(self, etag: str | None = None) -> None:
+        super().__init__()
+        self.etag = etag
+
+    def answer_headers(self) -> dict[str, str]:
+        """The entity tag of now, so that the caller knows what it has missed."""
+        return super().answer_headers() | ({"ETag": self.etag} if self.etag else {})
 
 
 class Unprocessable(Refusal):

@@ -120,6 +120,14 @@ class IdempotencyKeys(Repository):
             [answer.status, Jsonb(dict(answer.headers)), answer.body, concerns, request.key, request.principal_id],
         )
 
+    async def purge(self, now: datetime, *, at_most: int) -> int:
+        """Delete answers that are kept no longer; how many."""
+        return await self._execute(
+            "DELETE FROM idempotency_keys WHERE (key, principal_id) IN (SELECT key, principal_id FROM idempotency_keys"
+            " WHERE created_at <= %s LIMIT %s FOR UPDATE SKIP LOCKED)",
+            [now - self._keep_for, at_most],
+        )
+
     async def _is_new(self, request: KeyedRequest, now: datetime) -> bool:
         try:
             claimed = await self._value(

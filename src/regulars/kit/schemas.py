@@ -94,6 +94,14 @@ class Problem(ResponseSchema):
     errors: list[ProblemError] = Field(default=[], description="What is wrong with which value.")
 
 
+def unchanged(description: str | None = None) -> Any:  # noqa: ANN401 - it stands for a value of any type
+    """The default of a field of a change: left out, it is not touched, and is missing from `model_fields_set`.
+
+    Null is a value of the field only if its type says so.
+    """
+    return Field(default=None, description=description, json_schema_extra=lambda schema: schema.pop("default", None))
+
+
 def _parsed(pattern: str, parse: Callable[[str], Any], expected: str) -> BeforeValidator:
     """A parser for one plain form of text; a value that is parsed already passes on."""
     compiled = re.compile(pattern, re.ASCII)
@@ -152,6 +160,9 @@ Money: TypeAlias = Annotated[
 
 MoneyText: TypeAlias = Annotated[str, Field(pattern=r"^-?\d+(\.\d{1,3})?$", examples=["19.99"])]
 """An amount as we write it: `format_money()` in a string."""
+
+Source: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$", examples=["webshop"])]
+"""The system that orders come from; an API client writes under one."""
 
 Points: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]
 """Points of one award, redemption or adjustment: always positive."""
@@ -217,5 +228,7 @@ def _unique(items: list[Item]) -> list[Item]:
     return list(dict.fromkeys(items))
 
 
-Tags: TypeAlias = Annotated[list[Annotated[str, Text(50)]], Field(max_length=50), AfterValidator(_unique)]
+most_tags = 50
+
+Tags: TypeAlias = Annotated[list[Annotated[str, Text(50)]], Field(max_length=most_tags), AfterValidator(_unique)]
 """Up to 50 tags of up to 50 characters; one that is repeated counts once."""

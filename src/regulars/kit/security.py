@@ -27,6 +27,8 @@ class Principal:
         session_id: The session the token belongs to; None for the operator.
         customer_id: The customer record that this person is, for role `customer` (and for staff who are customers too).
         source: The one source under which an API client writes.
+        max_points_per_transaction: Cap of an API client; None for no cap.
+        max_points_per_day: Cap of an API client; None for no cap.
     """
 
     id: UUID | None
@@ -36,6 +38,8 @@ class Principal:
     session_id: UUID | None = None
     customer_id: UUID | None = None
     source: str | None = None
+    max_points_per_transaction: int | None = None
+    max_points_per_day: int | None = None
 
     def may(self, scope: str) -> bool:
         """Whether the caller holds this scope."""

@@ -2,11 +2,13 @@
 
 from decimal import Decimal
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from phonenumbers import SUPPORTED_REGIONS
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -74,6 +76,35 @@ class Settings(BaseSettings):
         default=["localhost", "127.0.0.1"], description="Names under which the API may be called, comma-separated."
     )
     openapi_public: bool = Field(default=True, description="Whether the OpenAPI document can be read without a token.")
+    trusted_proxies: CommaSeparated = Field(
+        default=[],
+        description="Networks (CIDR) of reverse proxies whose X-Forwarded-For is believed, comma-separated.",
+    )
+    registration_mode: Literal["open", "private"] = Field(
+        default="open",
+        description="open: who registers is a customer at once, and learns whether an address is known. private: the"
+        " answer is the same for all, and the customer appears when the mailed link is used.",
+    )
+    sms_countries: CommaSeparated = Field(
+        default=[],
+        description="Countries that codes are texted to, as ISO 3166 codes, comma-separated. Unset, all; premium-rate"
+        " numbers never.",
+    )
+    register_per_hour: int = Field(
+        default=10, ge=1, description="How many people may register from one client address in an hour."
+    )
+    client_secret_overlap_days: int = Field(
+        default=7,
+        ge=0,
+        le=90,
+        description="How long the old secret of an API client lives on after a new one was made.",
+    )
+    drain_seconds: float = Field(
+        default=3,
+        ge=0,
+        le=60,
+        description="How long a server that was told to stop goes on answering while /readyz already says no.",
+    )
     import_max_bytes: int = Field(default=100 * 1024 * 1024, ge=1, description="Largest order file taken over HTTP.")
     idempotency_days: int = Field(
         default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key."
@@ -108,10 +139,17 @@ class Settings(BaseSettings):
         default={}, description="Multipliers by segment that replace the defaults."
     )
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "sms_countries", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            ip_network(network)
+        return value
 
     @field_validator("store_timezone")
     @classmethod
@@ -128,6 +166,14 @@ class Settings(BaseSettings):
     def _known_currency(cls, value: str) -> str:
         minor_units(value)
         return value
+
+    @field_validator("sms_countries")
+    @classmethod
+    def _known_countries(cls, value: list[str]) -> list[str]:
+        countries = [country.upper() for country in value]
+        if not SUPPORTED_REGIONS.issuperset(countries):
+            raise ValueError("must be ISO 3166 codes of countries such as DE,AT")
+        return countries
 
     @field_validator("public_url")
     @classmethod

@@ -4,7 +4,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import Principal
 from regulars.loyalty.errors import LimitExceeded
-from regulars.loyalty.repository_limits import ClientLimitRepository
+from regulars.loyalty.repository_limits import ClientDayRepository
 
 
 class ClientLimits:
@@ -16,10 +16,10 @@ class ClientLimits:
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._clock = clock
-        self._limits = ClientLimitRepository(connection)
+        self._days = ClientDayRepository(connection)
 
     async def take(self, points: int, *, largest: int | None = None, by: Principal) -> None:
-        """Count points that are about to be moved. People and the operator have no limit here.
+        """Count points that are about to be moved. Only API clients have limits here.
 
         Args:
             points: All of them.
@@ -29,17 +29,15 @@ class ClientLimits:
         Raises:
             LimitExceeded: says the limit, and whether it is that of a transaction or of a day.
         """
-        if by.kind != "client" or by.id is None:
+        at_once, in_a_day = by.max_points_per_transaction, by.max_points_per_day
+        if at_once is not None and (largest or points) > at_once:
+            raise LimitExceeded(limit=at_once, period="transaction")
+        if in_a_day is None or by.id is None:
             return
-        limit = await self._limits.take(by.id, self._clock.today(), points)
-        if limit is None:
-            return
-        if limit.per_transaction is not None and (largest or points) > limit.per_transaction:
-            raise LimitExceeded(limit=limit.per_transaction, period="transaction")
-        if limit.per_day is not None and not limit.is_taken:
-            raise LimitExceeded(limit=limit.per_day, period="day")
+        if not await self._days.take(by.id, self._clock.today(), points, at_most=in_a_day):
+            raise LimitExceeded(limit=in_a_day, period="day")
 
     async def give_back(self, points: int, *, by: Principal) -> None:
         """Uncount points that were counted in this transaction and not moved."""
-        if by.kind == "client" and by.id is not None and points:
-            await self._limits.give_back(by.id, self._clock.today(), points)
+        if by.max_points_per_day is not None and by.id is not None and points:
+            await self._days.give_back(by.id, self._clock.today(), points)

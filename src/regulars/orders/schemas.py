@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from regulars.customers.schemas import CustomerNumberText, EmailText, PhoneText
 from regulars.kit.money import format_money
-from regulars.kit.schemas import Day, Id, Instant, Money, MoneyText, RequestSchema, ResponseSchema, Text
+from regulars.kit.schemas import Day, Id, Instant, Money, MoneyText, RequestSchema, ResponseSchema, Source, Text
 from regulars.orders.lines import most_lines
 from regulars.orders.models import NewOrder, NewOrderStatus, Order, OrderLine, OrderStatus, OrderTotals, StoredLine
 
@@ -34,9 +34,6 @@ Quantity: TypeAlias = Annotated[
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^-?[0-9]{1,8}(\.[0-9]{1,3})?$"}]}),
 ]
 """Pieces as a whole number, weights and lengths as a string with up to three decimals."""
-
-Source: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$", examples=["webshop"])]
-"""The system an order comes from."""
 
 
 class OrderLineCreate(RequestSchema):

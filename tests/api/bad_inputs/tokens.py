@@ -108,22 +108,6 @@ async def mailed_token_as_bearer(world: World) -> httpx.Response:
     return await world.bearing("hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg")
 
 
-def after(row: str, change: str) -> None:
-    """A case of a token that was good until this changed."""
-
-    @case(row)
-    async def changed(world: World) -> httpx.Response:
-        token, url = (await world.token_for("staff"))[0], await world.customer_url()
-        assert (await world.bearing(token, url)).status_code == 200
-        await world.connection.execute(change)
-        return await world.bearing(token, url)
-
-
-after("44a", "UPDATE users SET is_enabled = false")
-after("44c", "UPDATE users SET auth_epoch = auth_epoch + 1")
-after("44d", "UPDATE users SET role = 'admin', auth_epoch = auth_epoch + 1")
-
-
 @case("44b")
 async def token_after_logout(world: World) -> httpx.Response:
     token, _ = await world.token_for("staff")

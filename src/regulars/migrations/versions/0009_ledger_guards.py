@@ -7,8 +7,8 @@ Its price is per statement and per customer touched, not per row. See docs/adr/0
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0009"
+down_revision = "0008"
 
 history = ("loyalty_transactions", "point_allocations", "point_clawbacks", "loyalty_programmes")
 # They run with the owner's rights: the runtime role cannot touch the notes. All names in them carry their schema, which

@@ -7,8 +7,8 @@ What guards the tables beyond their own constraints comes with the next migratio
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:

@@ -1,0 +1,156 @@
+"""Somebody becomes a customer without anybody's help.
+
+The transactions are opened here, because none may be held while a password is hashed.
+"""
+
+from uuid import UUID
+
+from regulars.accounts.enrolment import Enrolment
+from regulars.accounts.passwords import PasswordHash, PasswordHashing, check_password
+from regulars.accounts.repository import UserRepository
+from regulars.customers.contact_proofs import ContactProofs
+from regulars.customers.errors import EmailTaken, InvalidOrExpiredToken, PhoneTaken
+from regulars.customers.models import NewCustomer, RetailCustomer
+from regulars.customers.repository import RetailCustomerRepository
+from regulars.customers.schemas import RetailCustomerResponse
+from regulars.customers.service import RetailCustomerService
+from regulars.customers.verifications import Verifications, lives
+from regulars.flows.repository_registrations import RegistrationRepository
+from regulars.flows.schemas_registration import RegistrationProfile, RetailCustomerRegistration
+from regulars.kit.audit import record_audit
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection, Transactions
+from regulars.kit.keyed_hashes import KeyedHashes
+from regulars.kit.queue import enqueue
+from regulars.kit.settings import Settings
+
+
+class RegistrationFlow:
+    """Self-registration, open or private."""
+
+    def __init__(self, database: Transactions, settings: Settings, clock: Clock, hashing: PasswordHashing) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._hashing = hashing
+
+    async def register_customer(self, data: RetailCustomerRegistration) -> RetailCustomerResponse | None:
+        """Make a customer at once, or keep the wish until the mailbox is proved.
+
+        Returns:
+            The customer; None where registration is private, with the same work for known and unknown addresses.
+
+        Raises:
+            WeakPassword: the password is easy to guess.
+            AgeRestriction: younger than the setting `minimum_age`.
+            EmailTaken, PhoneTaken: another customer or login has it; only where registration is open.
+            RateLimited: the address was written to too often.
+            Validation: impossible date of birth.
+        """
+        context = [self._settings.brand_name, data.email, data.first_name, data.last_name]
+        check_password(data.password, role="customer", context=context)
+        is_open = self._settings.registration_mode == "open"
+        async with self._database.transaction() as connection:
+            RetailCustomerService(connection, self._settings, self._clock).check_date_of_birth(data.date_of_birth)
+            if is_open:
+                await _require_free(connection, data)
+        hashed = await self._hashing.hash(data.password)
+        async with self._database.transaction() as connection:
+            if not is_open:
+                await self._keep_waiting(connection, data, hashed)
+                return None
+            customer = await self._open_account(connection, data, hashed, has_proved_email=False)
+            await ContactProofs(connection, self._settings, self._clock).begin_email(customer.id, data.email)
+            return RetailCustomerResponse.of(customer, self._settings, masked=False)
+
+    async def confirm(self, token: str) -> RetailCustomerResponse:
+        """Make the customer whose mailbox is proved by a token.
+
+        Raises:
+            InvalidOrExpiredToken: the token does not pass, or the address has a customer by now.
+        """
+        async with self._database.transaction() as connection:
+            verifications = Verifications(connection, KeyedHashes.from_settings(self._settings), self._clock)
+            proof = await verifications.spend_token("registration", token)
+            waiting = await RegistrationRepository(connection).take(proof.subject_id)
+            if waiting is None:
+                raise InvalidOrExpiredToken
+            profile = RegistrationProfile.model_validate(waiting.profile)
+            try:
+                customer = await self._open_account(connection, profile, waiting.password_hash, has_proved_email=True)
+            except EmailTaken as error:
+                raise InvalidOrExpiredToken from error
+            return RetailCustomerResponse.of(customer, self._settings, masked=False)
+
+    async def _open_account(
+        self, connection: Connection, data: RegistrationProfile, hashed: PasswordHash, *, has_proved_email: bool
+    ) -> RetailCustomer:
+        """Write the record, open the login, bind the two: all or nothing. Gifts of welcome belong here."""
+        now, customers = self._clock.now(), RetailCustomerRepository(connection)
+        created = await customers.create_customer(NewCustomer(data.profile(), now, self._clock.day_of(now)))
+        user = await Enrolment(connection, self._clock).create_user(
+            data.email, hashed, role="customer", customer_id=created.id
+        )
+        await customers.link_login(created.id, user.id)
+        if has_proved_email:
+            await customers.mark_email_verified(created.id, now=now)
+        await record_audit(
+            connection,
+            "register_customer",
+            by=None,
+            at=now,
+            object_kind="customer",
+            object_id=created.id,
+            fields=sorted(data.model_fields_set - {"password"}),
+        )
+        return await customers.get(created.id)
+
+    async def _keep_waiting(
+        self, connection: Connection, data: RetailCustomerRegistration, hashed: PasswordHash
+    ) -> None:
+        """Keep a registration and queue its mail. The job finds out whether the address is known, after the answer.
+
+        A phone number is not kept: nobody has proved it, and whether it can be had would tell whose it is.
+        """
+        now = self._clock.now()
+        registration_id = await RegistrationRepository(connection).add(
+            hashed,
+            data.model_dump(mode="json", exclude={"password", "phone"}, exclude_unset=True),
+            now=now,
+            expires_at=now + 2 * lives["registration"],  # the mail may wait, and its link lives from the sending
+        )
+        verifications = Verifications(connection, KeyedHashes.from_settings(self._settings), self._clock)
+        verification_id = await verifications.begin("registration", registration_id, data.email)
+        await enqueue(connection, "send_registration_proof", verification_id=str(verification_id))
+
+
+async def arm_registration(
+    connection: Connection, verification_id: UUID, *, settings: Settings, clock: Clock
+) -> tuple[str, str | None] | None:
+    """What the mail of a waiting registration says; commit before sending.
+
+    Returns:
+        The address and the token of the link; no token where the address is known: then its owner is told, and the
+        registration is forgotten. None if there is nothing to send.
+    """
+    armed = await Verifications(connection, KeyedHashes.from_settings(settings), clock).arm(verification_id)
+    if armed is None:
+        return None
+    address = armed.verification.address
+    if await _is_known(connection, address):
+        await RegistrationRepository(connection).take(armed.verification.subject_id)
+        return address, None
+    return address, armed.secret
+
+
+async def _is_known(connection: Connection, email: str) -> bool:
+    user = await UserRepository(connection).get_by_email(email)
+    return user is not None or await RetailCustomerRepository(connection).find_claim("email", email) is not None
+
+
+async def _require_free(connection: Connection, data: RetailCustomerRegistration) -> None:
+    """Spare the work of hashing where the end is plain already; what happens meanwhile is found when it is written."""
+    if await _is_known(connection, data.email):
+        raise EmailTaken
+    if data.phone and await RetailCustomerRepository(connection).find_claim("phone", data.phone):
+        raise PhoneTaken
