@@ -16,6 +16,11 @@ programs: dict[str, dict[Size, str]] = {
         "small": "--orders 100000 --rounds 3",
         "full": "--orders 1000000 --rounds 5",
     },
+    "ledger": {
+        "toy": "--customers 200 --rounds 1 --singles 20 --lots 20 --transactions 1000",
+        "small": "--customers 5000 --rounds 3 --singles 300 --transactions 100000",
+        "full": "--customers 20000 --rounds 5 --singles 1000 --transactions 1000000",
+    },
     "scoring": {
         "toy": "--customers 2000 --orders 3 --rounds 1",
         "small": "--customers 50000 --orders 8 --rounds 3",

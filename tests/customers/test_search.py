@@ -17,6 +17,7 @@ from regulars.customers.schemas_search import RetailCustomerListQuery, RetailCus
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from tests.factories.customers import make_customer, make_metrics, make_order, make_scores, set_columns
+from tests.factories.loyalty import make_account
 
 referrer, user = UUID(int=1), UUID(int=2)
 local_noon = datetime(2026, 3, 10, 11, 0, tzinfo=UTC)
@@ -54,6 +55,15 @@ async def ann(connection: Connection, clock: Clock) -> RetailCustomer:
     await make_metrics(connection, ann, orders=4, spent="200", first=first, last=last)
     await make_scores(connection, ann, scores=(5, 4, 3), segment="loyal", clv="80", p_buy=0.5)
     await make_order(connection, ann, date(2026, 5, 1))
+    await make_account(
+        connection,
+        ann.id,
+        balance=20,
+        lifetime=30,
+        tier="gold",
+        tier_until=clock.end_of(date(2026, 7, 31)),
+        expires_at=clock.end_of(date(2026, 6, 30)),
+    )
     return ann
 
 
@@ -89,6 +99,15 @@ cases: Mapping[str, tuple[list[Any], list[Any]]] = {
     "is_verified": ([True], [False]),
     "is_email_verified": ([True], [False]),
     "is_phone_verified": ([True], [False]),
+    "loyalty_tier": ([["gold"], ["silver", "gold"]], [["bronze"], ["platinum"]]),
+    "loyalty_points_min": ([20, 1], [21]),
+    "loyalty_points_max": ([], [19]),
+    "loyalty_points_lifetime_min": ([30, 1], [31]),
+    "loyalty_points_lifetime_max": ([], [29]),
+    "tier_expiry_from": (["2026-07-31"], ["2026-08-01"]),
+    "tier_expiry_to": (["2026-07-31"], ["2026-07-30"]),
+    "points_expiring_from": (["2026-06-30"], ["2026-07-01"]),
+    "points_expiring_to": (["2026-06-30"], ["2026-06-29"]),
     "rfm_segment": ([["loyal"], ["lost", "loyal"]], [["champion"], ["prospect"]]),
     "rfm_recency_score_min": ([5, 1], []),
     "rfm_recency_score_max": ([5], [4]),
@@ -158,6 +177,9 @@ async def test_a_filter_leaves_out_whom_it_does_not_describe(
         {"total_orders_max": 0},
         {"has_orders": False},
         {"rfm_segment": ["prospect"]},
+        {"loyalty_tier": ["bronze"]},
+        {"loyalty_points_max": 0},
+        {"loyalty_points_lifetime_max": 0},
         {"tags_none": ["vip"]},
         {"created_from": "2026-06-15"},
     ],
@@ -206,6 +228,8 @@ async def crowd(connection: Connection, clock: Clock) -> dict[UUID, RetailCustom
             await make_metrics(connection, made, orders=orders, spent=str(number % 5), last=at)
         if number % 3 == 2:
             await make_scores(connection, made, scores=(number % 5 + 1, 2, 3), clv=str(number % 2 * 7))
+        if number % 4:
+            await make_account(connection, made.id, balance=number % 5 - 2, lifetime=number % 3)
         if number == 4:
             await make_scores(connection, made, scores=None, clv=None)
     filters = RetailCustomerSearchFilters()

@@ -28,10 +28,12 @@ class Requires:
     Attributes:
         scopes: Any one of them opens the route.
         own: A customer is let in too, with the scope `self`: the service then shows the own record only.
+        own_setting: A setting that can take `own` back.
     """
 
     scopes: tuple[str, ...]
     own: bool
+    own_setting: str | None = None
 
     async def admit(self, request: Request) -> None:
         """Check token and scope, and keep the caller for the endpoint. Nothing of the body has been read.
@@ -44,12 +46,14 @@ class Requires:
         """
         caller: Principal = await request.app.state.accounts.principal_of(_bearer_token(request))
         request.state.principal = caller
-        if not self.admits(caller):
+        own = self.own_setting is None or getattr(request.app.state.settings, self.own_setting)
+        if not self.admits(caller, own=own):
             raise InsufficientScope(scope="|".join(self.scopes))
 
-    def admits(self, caller: Principal) -> bool:
-        """Whether the caller holds what the route asks for."""
-        return self.admits_to_all(caller) or (self.own and caller.role == "customer" and caller.may("self"))
+    def admits(self, caller: Principal, *, own: bool = True) -> bool:
+        """Whether the caller holds what the route asks for; `own` is whether the setting lets customers in."""
+        is_let_in = self.own and own and caller.role == "customer" and caller.may("self")
+        return self.admits_to_all(caller) or is_let_in
 
     def admits_to_all(self, caller: Principal) -> bool:
         """Whether the caller holds a scope of the route, and is not let in for the own record only."""
@@ -128,9 +132,9 @@ def public_or(scope: str) -> Any:  # noqa: ANN401 - what FastAPI calls a depende
     return Depends(PublicOr(scope))
 
 
-def requires(*scopes: str, own: bool = False) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency
+def requires(*scopes: str, own: bool = False, own_setting: str | None = None) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency
     """Mark the caller of a route: it holds one of these scopes, or is a customer where `own` records are shown."""
-    return Depends(Requires(scopes, own))
+    return Depends(Requires(scopes, own, own_setting))
 
 
 def policy_of(dependant: Dependant) -> Policy | None:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from regulars.kit.errors import BadRequest, Refusal, Unavailable
+from regulars.kit.errors import BadRequest, Refusal, Unavailable, Unprocessable
 
 
 class MalformedJson(BadRequest):
@@ -63,6 +63,10 @@ class UnsupportedEncoding(Refusal):
 
 class IdempotencyKeyInvalid(BadRequest):
     """An Idempotency-Key has 1 to 255 visible ASCII characters."""
+
+
+class InvalidCursor(Unprocessable):
+    """This cursor is not one of ours, or belongs to another list."""
 
 
 class HeadersTooLarge(Refusal):

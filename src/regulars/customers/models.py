@@ -71,6 +71,9 @@ class RetailCustomer(CustomerProfile):
             need not write anew.
         clv: Lifetime value in the shop's currency; not rounded.
         clv_last_calculated: As `rfm_last_calculated`.
+        loyalty_points: Points of the ledger; those that expired since the last run of expiry are still among them.
+        tier_start_date: When the tier began; None without points ever.
+        tier_expiry_date: The instant at which a tier set by hand is over.
         version: Counts the changes of editable fields.
     """
 
@@ -96,6 +99,11 @@ class RetailCustomer(CustomerProfile):
     rfm_last_calculated: datetime | None
     clv: Decimal | None
     clv_last_calculated: datetime | None
+    loyalty_points: int
+    loyalty_points_lifetime: int
+    loyalty_tier: str
+    tier_start_date: datetime | None
+    tier_expiry_date: datetime | None
 
     @property
     def is_verified(self) -> bool:

@@ -32,12 +32,20 @@ _columns = SQL("""
     s.clv,
     CASE WHEN s.clv_scored_at IS NOT NULL THEN greatest(s.clv_scored_at, (
         SELECT max(finished_at) FROM scoring_runs WHERE coverage = 'full' AND kind IN ('clv', 'all')
-    )) END AS clv_last_calculated
+    )) END AS clv_last_calculated,
+    coalesce(a.balance, 0) AS loyalty_points,
+    coalesce(a.lifetime_points, 0) AS loyalty_points_lifetime,
+    coalesce(a.tier, 'bronze') AS loyalty_tier,
+    coalesce((
+        SELECT max(t.created_at) FROM loyalty_tier_changes t WHERE t.customer_id = c.id AND t.tier <> t.tier_before
+    ), a.created_at) AS tier_start_date,
+    a.tier_until AS tier_expiry_date
 """).format(profile=listed(profile_columns, "c"))
 
 joined_tables = SQL("""
     LEFT JOIN customer_metrics m ON m.customer_id = c.id
     LEFT JOIN customer_scores s ON s.customer_id = c.id
+    LEFT JOIN loyalty_accounts a ON a.customer_id = c.id
 """)
 
 

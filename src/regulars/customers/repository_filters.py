@@ -10,12 +10,13 @@ from psycopg.sql import SQL, Composable, Placeholder
 
 from regulars.customers.schemas_search import RetailCustomerSearchFilters
 from regulars.formulas.rfm import RFMSegment
+from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.clock import Clock
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Conditions that must all hold, on customers `c`, customer_metrics `m` and customer_scores `s`."""
+    """Conditions that must all hold, on customers `c`, their metrics `m`, scores `s` and loyalty account `a`."""
 
     terms: tuple[Composable, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -38,7 +39,7 @@ def conditions_of(filters: RetailCustomerSearchFilters, clock: Clock) -> Conditi
     for name, value in filters.given().items():
         if name in rules:
             found += rules[name](name, value, clock)
-    return found + _ordered_within(filters.ordered_from, filters.ordered_to)
+    return found + _ordered_within(filters.ordered_from, filters.ordered_to) + _expiring_within(filters, clock)
 
 
 def _unchanged(value: Any) -> Any:  # noqa: ANN401 - any filter's value
@@ -116,6 +117,22 @@ def _segments(name: str, segments: list[RFMSegment], _: Clock) -> Conditions:
     return Conditions((listed,), {name: [segment.value for segment in segments]})
 
 
+def _tiers(name: str, tiers: list[LoyaltyTier], _: Clock) -> Conditions:
+    """Whoever has no account yet is where everybody begins."""
+    listed = SQL("a.tier = ANY({})").format(Placeholder(name))
+    if LoyaltyTier.BRONZE in tiers:
+        listed = SQL("({} OR a.tier IS NULL)").format(listed)
+    return Conditions((listed,), {name: [tier.value for tier in tiers]})
+
+
+def _ends_since(name: str, day: date, clock: Clock) -> Conditions:
+    return _term("a.tier_until > {}")(name, clock.start_of(day), clock)
+
+
+def _ends_until(name: str, day: date, clock: Clock) -> Conditions:
+    return _term("a.tier_until <= {}")(name, clock.end_of(day), clock)
+
+
 def _ordered_within(first: date | None, last: date | None) -> Conditions:
     """Has a valid order in the period: one that is neither cancelled nor refunded in full."""
     if first is None and last is None:
@@ -126,6 +143,19 @@ def _ordered_within(first: date | None, last: date | None) -> Conditions:
             AND o.cancelled_on IS NULL AND (o.refunded_total < o.total OR o.total = 0)
     )""").format(Placeholder("ordered_from"), Placeholder("ordered_to"))
     return Conditions((exists,), {"ordered_from": first or date.min, "ordered_to": last or date.max})
+
+
+def _expiring_within(filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions:
+    """Has points whose last usable store day lies in the period."""
+    first, last = filters.points_expiring_from, filters.points_expiring_to
+    if first is None and last is None:
+        return Conditions()
+    exists = SQL("""EXISTS (
+        SELECT FROM point_lots l
+        WHERE l.customer_id = c.id AND l.remaining > 0 AND l.expires_at > {} AND l.expires_at <= {}
+    )""").format(Placeholder("points_after"), Placeholder("points_until"))
+    after, until = clock.start_of(first) if first else "-infinity", clock.end_of(last) if last else "infinity"
+    return Conditions((exists,), {"points_after": after, "points_until": until})
 
 
 rules: Mapping[str, Rule] = {
@@ -142,6 +172,13 @@ rules: Mapping[str, Rule] = {
     "is_verified": _term("(c.is_email_verified OR c.is_phone_verified) = {}"),
     "is_email_verified": _term("c.is_email_verified = {}"),
     "is_phone_verified": _term("c.is_phone_verified = {}"),
+    "loyalty_tier": _tiers,
+    "loyalty_points_min": _from_zero("a.balance"),
+    "loyalty_points_max": _term("coalesce(a.balance, 0) <= {}"),
+    "loyalty_points_lifetime_min": _from_zero("a.lifetime_points"),
+    "loyalty_points_lifetime_max": _term("coalesce(a.lifetime_points, 0) <= {}"),
+    "tier_expiry_from": _ends_since,
+    "tier_expiry_to": _ends_until,
     "rfm_segment": _segments,
     "rfm_recency_score_min": _term("s.recency_score >= {}"),
     "rfm_recency_score_max": _term("s.recency_score <= {}"),

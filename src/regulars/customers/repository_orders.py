@@ -44,6 +44,8 @@ def _lacks_score(column: LiteralString) -> LiteralString:
     return "NOT EXISTS (SELECT FROM customer_scores b WHERE b.customer_id = c.id AND b." + column + " IS NOT NULL)"
 
 
+_lacks_account = "NOT EXISTS (SELECT FROM loyalty_accounts b WHERE b.customer_id = c.id)"
+
 _always: dict[str, LiteralString] = {
     "created_at": "c.created_at",
     "updated_at": "c.updated_at",
@@ -56,6 +58,7 @@ _values: dict[str, Value] = {
     "average_order_value": Value("m.net_spent / nullif(m.total_orders, 0)", _lacks_metric("total_orders > 0")),
     "total_orders": Value("m.total_orders", _lacks_metric("total_orders IS NOT NULL"), absent_is_zero=True),
     "total_spent": Value("m.net_spent", _lacks_metric("net_spent IS NOT NULL"), absent_is_zero=True),
+    "loyalty_points_lifetime": Value("a.lifetime_points", _lacks_account, absent_is_zero=True),
     "clv": Value("s.clv", _lacks_score("clv"), index_descends=True),
 }
 _scores: dict[str, LiteralString] = {
@@ -72,6 +75,8 @@ def parts_of(sort: SortKey) -> tuple[Part, ...]:
         return (Part(SQL("true"), _by(_always[key], descending=descending)),)
     if key in _scores:
         return _score_parts(_scores[key], descending=descending)
+    if key == "loyalty_points":
+        return _points_parts(descending=descending)
     value = _values[key]
     present = Part(SQL("{} IS NOT NULL").format(SQL(value.expression)), _by_value(value, descending=descending))
     absent = Part(SQL(value.absent), SQL("c.id"))
@@ -82,6 +87,14 @@ def _score_parts(column: LiteralString, *, descending: bool) -> tuple[Part, ...]
     scores = range(5, 0, -1) if descending else range(1, 6)
     scored = (Part(SQL("s." + column + " = {}").format(score), SQL("c.id")) for score in scores)
     return (*scored, Part(SQL(_lacks_score(column)), SQL("c.id")))
+
+
+def _points_parts(*, descending: bool) -> tuple[Part, ...]:
+    """Who never had points stands for 0, between those who hold points and those who owe some."""
+    order = _by("a.balance", descending=descending)
+    held, owing = Part(SQL("a.balance >= 0"), order), Part(SQL("a.balance < 0"), order)
+    none = Part(SQL(_lacks_account), SQL("c.id"))
+    return (held, none, owing) if descending else (owing, none, held)
 
 
 # A part has no nulls: NULLS FIRST or LAST says no more than how the index runs, without which it could not be used.

@@ -1,6 +1,7 @@
 """What callers send and read about customers."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -10,6 +11,7 @@ from regulars.customers.identifiers import CustomerNumber, Email, Phone, parse_c
 from regulars.customers.masking import masked_customer
 from regulars.customers.models import CustomerProfile, RetailCustomer
 from regulars.formulas.rfm import RFMSegment
+from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.money import format_money
 from regulars.kit.schemas import Day, Id, Instant, MoneyText, RequestSchema, ResponseSchema, Tags, Text
 from regulars.kit.settings import Settings
@@ -139,6 +141,9 @@ class RetailCustomerListResponse(ResponseSchema):
     rfm_segment: RFMSegment | None = Field(description="`prospect` before the first order; null until scored.")
     rfm_segment_label: str | None
     clv: MoneyText | None
+    loyalty_points: int = Field(description="Points of the ledger, below zero if owed; the balance goes by the clock.")
+    loyalty_tier: LoyaltyTier
+    loyalty_tier_label: str
     tags: list[str]
     created_at: Instant
     deleted_at: Instant | None
@@ -154,7 +159,11 @@ class RetailCustomerListResponse(ResponseSchema):
         """The values of `of()` by field, not validated: for files of many customers."""
         shown = masked_customer(customer) if masked else customer
         computed = (
-            _money(shown, settings.currency) | _order_days(shown, settings) | _segment(shown) | {"masked": masked}
+            _money(shown, settings.currency)
+            | _order_days(shown, settings)
+            | _segment(shown)
+            | _tier(shown, settings)
+            | {"masked": masked}
         )
         return {name: computed[name] if name in computed else getattr(shown, name) for name in cls.model_fields}
 
@@ -177,6 +186,9 @@ class RetailCustomerResponse(RetailCustomerListResponse):
     rfm_monetary_score: int | None
     rfm_last_calculated: Instant | None
     clv_last_calculated: Instant | None
+    loyalty_points_lifetime: int
+    tier_start_date: Day | None
+    tier_expiry_date: Day | None = Field(description="Last day of a tier that was set by hand until a day.")
     email_marketing_consent: bool
     sms_marketing_consent: bool
     push_notification_consent: bool
@@ -208,3 +220,13 @@ def _order_days(customer: RetailCustomer, settings: Settings) -> dict[str, objec
 def _segment(customer: RetailCustomer) -> dict[str, object]:
     segment = RFMSegment(customer.rfm_segment) if customer.rfm_segment else None
     return {"rfm_segment": segment, "rfm_segment_label": segment.label if segment else None}
+
+
+def _tier(customer: RetailCustomer, settings: Settings) -> dict[str, object]:
+    tier, start, end = LoyaltyTier(customer.loyalty_tier), customer.tier_start_date, customer.tier_expiry_date
+    return {
+        "loyalty_tier": tier,
+        "loyalty_tier_label": tier.label,
+        "tier_start_date": settings.clock.day_of(start) if start else None,
+        "tier_expiry_date": settings.clock.day_of(end - timedelta(microseconds=1)) if end else None,
+    }

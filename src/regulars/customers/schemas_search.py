@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from regulars.customers.schemas import CustomerNumberText, EmailText, Name, PhoneText, Place, Word
 from regulars.formulas.rfm import RFMSegment
+from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.schemas import Day, Id, Limit, Money, Offset, OneOf, QuerySchema, RequestSchema, Text
 
 longest_list = 50
@@ -14,16 +15,20 @@ longest_list = 50
 Words: TypeAlias = Annotated[list[Word], Field(max_length=longest_list)]
 Places: TypeAlias = Annotated[list[Place], Field(max_length=longest_list)]
 Segments: TypeAlias = Annotated[list[OneOf[RFMSegment]], Field(max_length=longest_list)]
+Tiers: TypeAlias = Annotated[list[OneOf[LoyaltyTier]], Field(max_length=longest_list)]
 Score: TypeAlias = Annotated[int, Field(ge=1, le=5)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
+PointCount: TypeAlias = Annotated[int, Field(ge=-(10**15), le=10**15)]
 Chance: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 SortKey: TypeAlias = Literal[
     "created_at", "updated_at", "last_name", "customer_number", "last_order_date", "first_order_date",
     "total_orders", "total_spent", "average_order_value", "clv",
+    "loyalty_points", "loyalty_points_lifetime",
     "rfm_recency_score", "rfm_frequency_score", "rfm_monetary_score",
     "-created_at", "-updated_at", "-last_name", "-customer_number", "-last_order_date", "-first_order_date",
     "-total_orders", "-total_spent", "-average_order_value", "-clv",
+    "-loyalty_points", "-loyalty_points_lifetime",
     "-rfm_recency_score", "-rfm_frequency_score", "-rfm_monetary_score",
 ]  # fmt: skip
 
@@ -53,6 +58,15 @@ class RetailCustomerSearchFilters(RequestSchema):
     is_verified: bool | None = None
     is_email_verified: bool | None = None
     is_phone_verified: bool | None = None
+    loyalty_tier: Tiers = []
+    loyalty_points_min: PointCount | None = Field(default=None, description="Below zero for points owed.")
+    loyalty_points_max: PointCount | None = None
+    loyalty_points_lifetime_min: PointCount | None = None
+    loyalty_points_lifetime_max: PointCount | None = None
+    tier_expiry_from: Day | None = Field(default=None, description="Has a tier, set by hand, that ends in the period.")
+    tier_expiry_to: Day | None = None
+    points_expiring_from: Day | None = Field(default=None, description="Has points that expire in the period.")
+    points_expiring_to: Day | None = None
     rfm_segment: Segments = []
     rfm_recency_score_min: Score | None = None
     rfm_recency_score_max: Score | None = None

@@ -11,11 +11,14 @@ from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
+from regulars.loyalty.service import LoyaltyService
 from regulars.orders.errors import OrderConflict
 from regulars.orders.models import NewOrder, Order
 from regulars.orders.repository import OrderRepository
 from regulars.orders.schemas import OrderCreate, OrderResponse
 from regulars.orders.service import check_order, own_source
+
+paid = frozenset({"paid", "fulfilled"})
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Purchase:
 async def record_purchase(
     connection: Connection, order: OrderCreate, *, by: Principal, settings: Settings, clock: Clock
 ) -> Purchase:
-    """Take in an order: find the customer, write the order, bring the metrics up to date; all or nothing.
+    """Take in an order: find the customer, write the order, bring the metrics up to date, award points; all or nothing.
+
+    Paid orders of active customers earn what the programme gives; the order of a deactivated customer is just stored.
 
     Sending the same order again changes nothing and gives the stored one.
 
@@ -49,11 +54,20 @@ async def record_purchase(
     customer = await _find_customer(customers, order, by)
     new = order.as_new(own_source(order.source, by), settings.currency, lines)
     # Two orders of one customer at once: the second must count the first one's.
-    await customers.lock(customer.id)
+    customer = await customers.lock(customer.id)
     recorded = await orders.create_order(new, customer.id, ordered_on=clock.day_of(new.ordered_at), now=clock.now())
     if recorded is None:
         return await _purchase(orders, await _the_same(orders, new, customer.id), is_new=False)
     await orders.recompute_metrics(customer.id, now=clock.now())
+    if customer.is_active and recorded.status in paid:
+        await LoyaltyService(connection, settings, clock).award_order(
+            customer.id,
+            recorded.id,
+            total=recorded.total,
+            tax=recorded.tax_total,
+            shipping=recorded.shipping_total,
+            by=by,
+        )
     return await _purchase(orders, recorded, is_new=True)
 
 

@@ -110,6 +110,12 @@ class Settings(BaseSettings):
         default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key."
     )
 
+    adjust_limit_staff: int = Field(
+        default=1000, ge=0, description="Most points that staff may add or subtract in one adjustment."
+    )
+
+    customer_self_redeem: bool = Field(default=True, description="Whether customers may redeem their own points.")
+
     rfm_edges: Literal["quintiles", "fixed"] = Field(
         default="quintiles", description="Whether scores compare customers, or go by fixed thresholds."
     )

@@ -1,0 +1,126 @@
+"""`regulars ledger`: prove that the points add up, write off what expired, tell how a balance came to be."""
+
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from regulars.cli.context import one_transaction, ready_database
+from regulars.customers.identifiers import parse_customer_number
+from regulars.kit.database import Database
+from regulars.kit.errors import NotFound, OperatorError, Refusal
+from regulars.kit.security import operator
+from regulars.kit.settings import Settings, load_settings
+from regulars.loyalty.audit import AuditService, LedgerAudit
+from regulars.loyalty.expiry import Expired, expire_all
+from regulars.loyalty.opening import OpeningLine, OpeningOutcome, import_opening_balances, read_opening_lines
+from regulars.loyalty.reports import LedgerExplanation, LoyaltyReportService
+
+app = typer.Typer(help="Points: audit, expiry, explanation.", no_args_is_help=True)
+
+
+@app.command("audit")
+def audit(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Check every rule of the ledger; exit code 1 and the broken rules if it does not add up."""
+    settings = load_settings()
+    with ready_database(settings) as url:
+        found = asyncio.run(_audit(url))
+    if as_json:
+        typer.echo(json.dumps({**asdict(found), "violations": found.violations}))
+    else:
+        for rule, count in found.counts.items():
+            if count:
+                typer.echo(f"broken: {rule}, {count:,} times")
+        typer.echo(
+            f"{found.transactions:,} transactions, {len(found.counts)} rules, {found.violations:,} violations;"
+            f" digest {found.digest}"
+        )
+    if found.violations:
+        raise typer.Exit(1)
+
+
+async def _audit(url: str) -> LedgerAudit:
+    async with one_transaction(url) as connection:
+        return await AuditService(connection).audit_ledger()
+
+
+@app.command("expire")
+def expire() -> None:
+    """Write off all points whose time has come; running it twice, or twice at once, is harmless."""
+    settings = load_settings()
+    with ready_database(settings) as url:
+        expired = asyncio.run(_expire(url, settings))
+    typer.echo(f"{expired.points:,} points of {expired.customers:,} customers written off, {expired.lots:,} lots.")
+
+
+async def _expire(url: str, settings: Settings) -> Expired:
+    async with Database(url, size=1) as database:
+        return await expire_all(database, settings.clock, by=operator)
+
+
+@app.command("explain")
+def explain(
+    customer_number: Annotated[str, typer.Argument(help="Such as CUST-20260615-0001.", show_default=False)],
+) -> None:
+    """Tell how a customer's balance came to be, transaction by transaction."""
+    settings = load_settings()
+    with ready_database(settings) as url:
+        told = asyncio.run(_explain(url, settings, customer_number))
+    console = Console(highlight=False, soft_wrap=True)
+    for line in told.summary:
+        console.print(line, markup=False)
+    for transaction in told.transactions:
+        console.print(f"{transaction.transaction.seq:>5}  {transaction.sentence}", markup=False)
+
+
+async def _explain(url: str, settings: Settings, customer_number: str) -> LedgerExplanation:
+    async with one_transaction(url) as connection:
+        reports = LoyaltyReportService(connection, settings.clock)
+        try:
+            return await reports.explain_number(parse_customer_number(customer_number), by=operator)
+        except (ValueError, NotFound) as error:
+            raise OperatorError(f"There is no customer {customer_number}.", "Look the number up.") from error
+        except Refusal as refusal:
+            raise OperatorError(refusal.title(), "Choose another customer.") from refusal
+
+
+def import_points(
+    file: Annotated[
+        Path, typer.Argument(help="CSV: customer_number, points, expires_on (YYYY-MM-DD or empty).", show_default=False)
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print what became of each customer as JSON.")] = False,
+) -> None:
+    """Bring in the points of an older system; a customer has one opening balance, so a repeat changes nothing."""
+    settings = load_settings()
+    lines = read_opening_lines(file)
+    with ready_database(settings) as url:
+        outcomes = asyncio.run(_import(url, settings, lines))
+    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in opening_statuses}
+    points = sum(outcome.points for outcome in outcomes)
+    if as_json:
+        typer.echo(json.dumps({**counts, "points": points, "customers": [asdict(outcome) for outcome in outcomes]}))
+    else:
+        for outcome in outcomes:
+            if outcome.status in {"not_found", "expired"}:
+                typer.echo(f"{outcome.customer_number}: {opening_statuses[outcome.status]}", err=True)
+        told = ", ".join(f"{count:,} {opening_statuses[status]}" for status, count in counts.items())
+        typer.echo(f"{points:,} points brought in; customers: {told}.")
+    if counts["not_found"]:
+        raise typer.Exit(2)
+
+
+opening_statuses = {
+    "imported": "imported",
+    "unchanged": "had theirs already",
+    "not_found": "not found",
+    "expired": "with nothing that has not expired",
+}
+
+
+async def _import(url: str, settings: Settings, lines: list[OpeningLine]) -> list[OpeningOutcome]:
+    async with Database(url, size=1) as database:
+        return await import_opening_balances(database, settings.clock, lines, by=operator)

@@ -1,0 +1,1 @@
+"""The points ledger: awards, redemptions, expiry, refunds, tiers, and the proof that they add up."""

@@ -1,0 +1,152 @@
+"""How every write to the ledger runs: lock the account, read, plan, write, move the account."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+from regulars.formulas.points import OpenLot
+from regulars.formulas.tiers import tier_after_earning
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
+from regulars.kit.errors import NotFound
+from regulars.kit.security import Principal
+from regulars.loyalty.access import require_present
+from regulars.loyalty.errors import CustomerInactive
+from regulars.loyalty.models import (
+    AccountChange,
+    LoyaltyAccount,
+    LoyaltyTransaction,
+    LoyaltyTransactionCreate,
+    Programme,
+    TierChange,
+)
+from regulars.loyalty.plans import write_off
+from regulars.loyalty.repository import LoyaltyTransactionRepository
+from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
+from regulars.loyalty.repository_programmes import ProgrammeRepository
+
+ExpiryDays: TypeAlias = int | Literal["programme"] | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One transaction to write, and the account it is written to.
+
+    `programme` is needed for gains that qualify: it says where the tiers begin.
+    """
+
+    account: LoyaltyAccount
+    transaction: LoyaltyTransactionCreate
+    programme: Programme | None = None
+    description: str | None = None
+    metadata: Mapping[str, object] | None = None
+
+
+class PointsLedger:
+    """The steps that all writes share, for one customer and for many alike."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self.clock = clock
+        self.transactions = LoyaltyTransactionRepository(connection)
+        self.accounts = LoyaltyAccountRepository(connection)
+        self.programmes = ProgrammeRepository(connection)
+
+    async def lock(self, customer_id: UUID, *, by: Principal, active: bool = True) -> LoyaltyAccount:
+        """Lock a customer's account, opening it on first use.
+
+        Raises:
+            NotFound: there is no such customer, or none any more.
+            CustomerErased: the person was erased, for callers who may see identifiers.
+            CustomerInactive: the customer is deactivated and `active` is asked for.
+        """
+        accounts = await self.lock_many([customer_id])
+        if not accounts:
+            found = await self.accounts.get_account(customer_id)
+            if found:
+                require_present(found[0], by)
+            raise NotFound
+        require_present(accounts[0], by)
+        if active and not accounts[0].is_active:
+            raise CustomerInactive
+        return accounts[0]
+
+    async def lock_many(self, customer_ids: Sequence[UUID]) -> list[LoyaltyAccount]:
+        """Lock the accounts of many customers by ascending id, opening those that are missing."""
+        accounts = await self.accounts.lock_accounts(customer_ids)
+        if len(accounts) < len(set(customer_ids)):
+            await self.accounts.open_accounts(customer_ids, now=self.clock.now())
+            accounts = await self.accounts.lock_accounts(customer_ids)
+        return accounts
+
+    def expiry(self, days: ExpiryDays, programme: Programme) -> datetime | None:
+        """The end of the store day that lies `days` after today; None means never."""
+        chosen = programme.expiry_days if days == "programme" else days
+        return None if chosen is None else self.clock.end_of(self.clock.today() + timedelta(days=chosen))
+
+    async def write(self, entry: Entry) -> LoyaltyTransaction:
+        """Write one transaction and move its account."""
+        return (await self.write_all([entry]))[0]
+
+    async def write_all(self, entries: Sequence[Entry]) -> list[LoyaltyTransaction]:
+        """Write one transaction for each of many locked accounts, and move the accounts; in the order given."""
+        written = await self.transactions.create_transactions([entry.transaction for entry in entries])
+        changes = [_change_of(entry) for entry in entries]
+        await self.accounts.update_loyalty_points(changes)
+        moved = [
+            TierChange(
+                customer_id=change.customer_id,
+                tier_before=entry.account.tier,
+                tier=change.tier,
+                is_manual=False,
+                tier_until=None,
+                reason=None,
+                created_by=entry.transaction.created_by,
+                created_at=entry.transaction.created_at,
+            )
+            for entry, change in zip(entries, changes, strict=True)
+            if change.tier is not entry.account.tier
+        ]
+        if moved:
+            await self.accounts.record_tier_changes(moved)
+        noted = [
+            (number, entry) for number, entry in enumerate(entries) if entry.description is not None or entry.metadata
+        ]
+        if noted:
+            await self.transactions.add_notes(
+                [(written[number], entry.description, entry.metadata) for number, entry in noted]
+            )
+        for number, entry in noted:
+            written[number] = replace(written[number], description=entry.description, metadata=entry.metadata)
+        return written
+
+    async def write_off_due(self, account: LoyaltyAccount, lots: Sequence[OpenLot], *, by: Principal) -> None:
+        """Write off what has expired by the clock, before anything else is done with the lots."""
+        now = self.clock.now()
+        due = [lot for lot in lots if lot.is_due(now)]
+        if due:
+            await self.write(Entry(account, write_off(account, due, now=now, by=by)))
+
+
+def _change_of(entry: Entry) -> AccountChange:
+    account, create = entry.account, entry.transaction
+    if not create.qualifies or entry.programme is None:
+        return account.unchanged()
+    thresholds = entry.programme.thresholds
+    is_manual = account.has_manual_tier(create.created_at)
+    tier = tier_after_earning(
+        account.tier_at(create.created_at, thresholds),
+        is_manual=is_manual,
+        before=account.lifetime_points,
+        after=account.lifetime_points + create.points,
+        thresholds=thresholds,
+    )
+    stays_manual = is_manual and tier is account.tier
+    return AccountChange(
+        customer_id=account.customer_id,
+        lifetime_points=create.points,
+        tier=tier,
+        tier_is_manual=stays_manual,
+        tier_until=account.tier_until if stays_manual else None,
+    )

@@ -1,0 +1,85 @@
+"""Which lots a transaction touches, laid out from what was read under the account's lock."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from regulars.formulas import points
+from regulars.formulas.points import OpenLot, settle_debt
+from regulars.kit.security import Principal
+from regulars.loyalty.errors import InsufficientPoints
+from regulars.loyalty.models import (
+    LotUse,
+    LoyaltyAccount,
+    LoyaltyTransactionCreate,
+    LoyaltyTransactionType,
+    NewLot,
+)
+
+
+def gain(
+    account: LoyaltyAccount, create: LoyaltyTransactionCreate, *, expires_at: datetime | None
+) -> LoyaltyTransactionCreate:
+    """A gain with its points laid out: what settles debt, and a lot for the rest."""
+    settled, kept = settle_debt(account.balance, create.points)
+    lots = (NewLot(kept, expires_at),) if kept else ()
+    return replace(create, expires_at=expires_at, new_lots=lots, debt_change=settled)
+
+
+def write_off(
+    account: LoyaltyAccount, due: Sequence[OpenLot], *, now: datetime, by: Principal
+) -> LoyaltyTransactionCreate:
+    """The transaction that writes off due lots."""
+    return LoyaltyTransactionCreate(
+        customer_id=account.customer_id,
+        transaction_type=LoyaltyTransactionType.EXPIRED,
+        points=-sum(lot.remaining for lot in due),
+        created_by=by.id,
+        created_at=now,
+        lot_changes=tuple((lot.id, -lot.remaining) for lot in due),
+    )
+
+
+def give_back(
+    account: LoyaltyAccount,
+    create: LoyaltyTransactionCreate,
+    uses: Sequence[LotUse],
+    *,
+    already: int,
+    grace_ends_at: datetime | None,
+) -> LoyaltyTransactionCreate:
+    """A restoration with its points laid out.
+
+    Debt is settled first. The rest returns to the lots of the redemption, or where a lot's expiry has passed, to a
+    new one that lives until the end of grace.
+
+    Args:
+        account: Whose points.
+        create: The restoration.
+        uses: What the redemption took, in the order of use.
+        already: Points of the redemption that were given back before.
+        grace_ends_at: Until when points live whose own expiry has passed.
+    """
+    now = create.created_at
+    settled, kept = settle_debt(account.balance, create.points)
+    returning = points.give_back([(used, used.points) for used in uses], already=already, points=kept)
+    lapsed = tuple(NewLot(part, grace_ends_at, used.origin_id) for used, part in returning if used.is_due(now))
+    return replace(
+        create,
+        expires_at=grace_ends_at if lapsed else None,
+        new_lots=lapsed,
+        lot_changes=tuple((used.lot_id, part) for used, part in returning if not used.is_due(now)),
+        debt_change=settled,
+    )
+
+
+def require_points(account: LoyaltyAccount, lots: Sequence[OpenLot], wanted: int, now: datetime) -> None:
+    """Refuse a use of more points than can be spent by the clock.
+
+    Raises:
+        InsufficientPoints: says how many can be spent and how many are owed.
+    """
+    due = sum(lot.remaining for lot in lots if lot.is_due(now))
+    spendable = max(account.balance, 0) - due
+    if wanted > spendable:
+        raise InsufficientPoints(spendable=spendable, points_owed=max(-account.balance, 0))

@@ -1,0 +1,115 @@
+"""A shop in a test: its services, and a clock that it can move."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from regulars.accounts.roles import scopes_of
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
+from regulars.kit.security import Principal, operator
+from regulars.kit.settings import Settings
+from regulars.loyalty.expiry import Expired, ExpiryService
+from regulars.loyalty.models import ClawBack, Deadline, LoyaltyBalance, LoyaltyTransaction
+from regulars.loyalty.programme import ProgrammeService
+from regulars.loyalty.refunds import ClawBackService, Refunded
+from regulars.loyalty.repository import LoyaltyTransactionRepository
+from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
+from regulars.loyalty.schemas import (
+    LoyaltyPointsAdjust,
+    LoyaltyPointsEarn,
+    LoyaltyPointsRedeem,
+    LoyaltyRedemptionRestore,
+)
+from regulars.loyalty.schemas_programme import LoyaltyProgrammeUpdate
+from regulars.loyalty.service import LoyaltyService
+from regulars.loyalty.tiers import LoyaltyTierService
+from tests.factories.loyalty import make_member
+
+till = Principal(id=uuid4(), kind="client", role="service", scopes=scopes_of("service"))
+
+
+class Shop:
+    """Says in one short line what a test does with points."""
+
+    def __init__(self, connection: Connection, settings: Settings, clock: Clock) -> None:
+        self.connection, self.settings, self.clock = connection, settings, clock
+
+    @property
+    def loyalty(self) -> LoyaltyService:
+        return LoyaltyService(self.connection, self.settings, self.clock)
+
+    @property
+    def tiers(self) -> LoyaltyTierService:
+        return LoyaltyTierService(self.connection, self.clock)
+
+    @property
+    def ledger(self) -> LoyaltyTransactionRepository:
+        return LoyaltyTransactionRepository(self.connection)
+
+    @property
+    def accounts(self) -> LoyaltyAccountRepository:
+        return LoyaltyAccountRepository(self.connection)
+
+    async def member(self, points: int = 0, **state: bool) -> UUID:
+        customer_id = await make_member(self.connection, self.clock, **state)
+        if points:
+            await self.earn(customer_id, points)
+        return customer_id
+
+    async def earn(self, customer_id: UUID, points: int, **more: Any) -> LoyaltyTransaction:
+        return await self.loyalty.earn_loyalty_points(
+            LoyaltyPointsEarn(customer_id=customer_id, points=points, **more), by=till
+        )
+
+    async def redeem(self, customer_id: UUID, points: int, **more: Any) -> LoyaltyTransaction:
+        return await self.loyalty.redeem_loyalty_points(
+            LoyaltyPointsRedeem(customer_id=customer_id, points=points, **more), by=till
+        )
+
+    async def adjust(self, customer_id: UUID, points: int, by: Principal = operator, **more: Any) -> LoyaltyTransaction:
+        """Signed points."""
+        kind = "ADJUSTED_ADD" if points > 0 else "ADJUSTED_SUB"
+        return await self.loyalty.adjust_loyalty_points(
+            LoyaltyPointsAdjust(
+                customer_id=customer_id, points=abs(points), adjustment_type=kind, reason="goodwill", **more
+            ),
+            by=by,
+        )
+
+    async def restore(self, redemption_id: UUID, points: int | None = None) -> LoyaltyTransaction:
+        return await self.loyalty.restore_redemption(redemption_id, LoyaltyRedemptionRestore(points=points), by=till)
+
+    async def refund(
+        self, customer_id: UUID, order_id: UUID, so_far: str, of: str = "100", refund_id: UUID | None = None
+    ) -> list[ClawBack]:
+        return await ClawBackService(self.connection, self.clock).claw_back_points(
+            Refunded(customer_id, order_id, refund_id or uuid4(), Decimal(so_far), Decimal(of)), by=till
+        )
+
+    async def expire(self) -> Expired:
+        service = ExpiryService(self.connection, self.clock)
+        due = await service.find_due(as_of=self.clock.now())
+        return await service.expire_loyalty_points(due, as_of=self.clock.now(), wait=True, by=operator)
+
+    async def change_programme(self, **changes: Any) -> None:
+        programmes = ProgrammeService(self.connection, self.clock)
+        current = await programmes.get_programme()
+        await programmes.change_programme(LoyaltyProgrammeUpdate(based_on=current.version, **changes), by=operator)
+
+    async def balance(self, customer_id: UUID, by: Principal = till) -> LoyaltyBalance:
+        return await self.loyalty.get_loyalty_balance(customer_id, by=by)
+
+    async def spendable(self, customer_id: UUID) -> int:
+        return (await self.balance(customer_id)).spendable
+
+    async def rows(self, customer_id: UUID, **filters: Any) -> list[LoyaltyTransaction]:
+        return await self.loyalty.get_loyalty_transactions(customer_id, by=till, **filters)
+
+    async def expiring(self, customer_id: UUID, *, days: int) -> list[Deadline]:
+        return await self.loyalty.get_points_expiring_soon(customer_id, days=days, by=till)
+
+    def wait(self, *, days: int = 0, to: datetime | None = None) -> None:
+        self.clock = replace(self.clock, stopped_at=to or self.clock.now() + timedelta(days=days))

@@ -1,0 +1,75 @@
+from uuid import uuid4
+
+import pytest
+
+from regulars.loyalty.bulk import AwardLine, AwardOutcome, bulk_earn
+from regulars.loyalty.models import LoyaltyTransaction
+from tests.conftest import RolledBackDatabase
+from tests.loyalty.shop import Shop, till
+
+
+def told(outcomes: list[AwardOutcome]) -> list[str]:
+    return [outcome.refusal.slug() if outcome.refusal else "earned" for outcome in outcomes]
+
+
+async def test_each_line_gets_the_answer_that_it_would_get_alone(shop: Shop, database: RolledBackDatabase) -> None:
+    first, second, order = await shop.member(), await shop.member(), uuid4()
+    inactive, erased = await shop.member(is_active=False), await shop.member(erased=True)
+    lines = [
+        AwardLine(second, 5),
+        AwardLine(first, 10, order_id=order),
+        AwardLine(uuid4(), 1),
+        AwardLine(inactive, 1),
+        AwardLine(erased, 1),
+        AwardLine(first, 10, order_id=order),
+        AwardLine(second, 10, order_id=order),
+        AwardLine(first, 7, expiry_days=None, description="a gift"),
+    ]
+    outcomes = await bulk_earn(database, shop.clock, lines, by=till)
+    assert told(outcomes) == [
+        "earned", "earned", "not-found", "customer-inactive", "not-found", "already-credited", "not-found", "earned",
+    ]  # fmt: skip
+    assert [outcome.line for outcome in outcomes] == list(range(8))
+    assert outcomes[5].refusal is not None
+    assert outcomes[5].refusal.facts == {"transaction_id": outcomes[1].transaction_id}
+    assert await shop.spendable(first) == 17
+    assert await shop.spendable(second) == 5
+
+
+async def test_two_customers_that_claim_one_order_in_one_batch_get_one_award(
+    shop: Shop, database: RolledBackDatabase
+) -> None:
+    order = uuid4()
+    lines = [AwardLine(await shop.member(), 5, order_id=order) for _ in range(2)]
+    outcomes = await bulk_earn(database, shop.clock, lines, by=till)
+    assert sorted(told(outcomes)) == ["earned", "not-found"]
+
+
+async def test_a_bulk_award_writes_the_same_rows_as_single_ones(shop: Shop, database: RolledBackDatabase) -> None:
+    one, many = await shop.member(), await shop.member()
+    for days in (10, None):
+        await shop.earn(one, 12_000, expiry_days=days, description="x")
+    lines = [AwardLine(many, 12_000, expiry_days=days, description="x") for days in (10, None)]
+    await bulk_earn(database, shop.clock, lines, by=till)
+
+    def told(row: LoyaltyTransaction) -> dict[str, object]:
+        return {name: value for name, value in vars(row).items() if name not in {"id", "customer_id"}}
+
+    rows = [await shop.rows(customer) for customer in (one, many)]
+    assert [told(row) for row in rows[0]] == [told(row) for row in rows[1]]
+    balances = [vars(await shop.balance(customer)) | {"customer_id": None} for customer in (one, many)]
+    assert balances[0] == balances[1]
+    assert balances[0]["tier"] == "silver"
+    changes = [await shop.accounts.get_tier_changes(customer) for customer in (one, many)]
+    assert len(changes[0]) == len(changes[1]) == 1
+
+
+async def test_batches_hold_few_customers_and_none_in_halves(
+    shop: Shop, database: RolledBackDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regulars.loyalty.bulk.batch_accounts", 2)
+    members = [await shop.member() for _ in range(5)]
+    lines = [AwardLine(member, 1) for _ in range(3) for member in members]
+    outcomes = await bulk_earn(database, shop.clock, lines, by=till)
+    assert told(outcomes) == ["earned"] * 15
+    assert [await shop.spendable(member) for member in members] == [3] * 5

@@ -1,0 +1,281 @@
+"""Direct SQL against the ledger, past all of our code: as the owner of the server, and as the runtime role."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection, connect
+from regulars.kit.settings import Settings
+from regulars.loyalty.audit import AuditService
+from regulars.loyalty.models import LoyaltyTransactionCreate, LoyaltyTransactionType
+from tests.loyalty.shop import Shop
+
+insert = """
+    INSERT INTO loyalty_transactions (customer_id, seq, id, transaction_type, points, balance_before, balance_after,
+        rule, reason_code, refund_id, reverses_transaction_id, programme_version, created_at, hash)
+    SELECT '{customer}', {seq}, uuidv7(), '{kind}', {points}, {before}, {before} + {points}, {rule}, 'x',
+        {refund}, {refund}, 1, now(), sha256('x')
+"""
+
+
+def row(kind: str, seq: int, points: int, before: int) -> str:
+    rule = "'award'" if kind == "EARNED" else "NULL"
+    refund = "uuidv7()" if kind == "REFUND_CLAWBACK" else "NULL"
+    return insert.format(
+        customer="{customer}", kind=kind, seq=seq, points=points, before=before, rule=rule, refund=refund
+    )
+
+
+account_follows = "UPDATE loyalty_accounts SET balance = {balance}, last_seq = {seq} WHERE customer_id = '{customer}'"
+
+
+def moved(balance: int, seq: int) -> str:
+    return account_follows.format(balance=balance, seq=seq, customer="{customer}")
+
+
+# The victim holds lots of 100 and 50 points, spent 30 of the first: balance 120, three transactions.
+attacks: dict[str, tuple[list[str], str]] = {
+    "edit a balance": (["UPDATE loyalty_accounts SET balance = 1000 WHERE customer_id = '{customer}'"], "LG002"),
+    "edit lifetime points": (["UPDATE loyalty_accounts SET lifetime_points = 99999"], "LG002"),
+    "move the account back": ([moved(150, 2)], "LG002"),
+    "inflate a lot": (["UPDATE point_lots SET remaining = remaining + 1 WHERE remaining = 70"], "LG002"),
+    "shift points between lots": (
+        [
+            "UPDATE point_lots SET remaining = remaining - 10 WHERE earned = 50",
+            "UPDATE point_lots SET remaining = remaining + 10 WHERE earned = 100",
+        ],
+        "LG004",
+    ),
+    "add a lot without a transaction": (
+        [
+            """INSERT INTO point_lots (customer_id, id, seq, origin_id, earned, remaining, earned_at)
+               VALUES ('{customer}', uuidv7(), 1, uuidv7(), 5, 5, now())"""
+        ],
+        "LG002",
+    ),
+    "add a transaction with a false hash": (
+        [
+            row("ADJUSTED_ADD", 4, 5, 120),
+            "UPDATE point_lots SET remaining = remaining + 5 WHERE earned = 100",
+            "INSERT INTO point_allocations SELECT customer_id, 4, id, 5, false FROM point_lots WHERE earned = 100",
+            "UPDATE loyalty_accounts SET balance = 125, last_seq = 4, last_hash = sha256('x')",
+        ],
+        "LG003",
+    ),
+    "add an allocation to an old transaction": (
+        ["INSERT INTO point_allocations VALUES ('{customer}', 1, NULL, 7, false)"],
+        "LG003",
+    ),
+    "allocate for a transaction that is not there": (
+        ["INSERT INTO point_allocations VALUES ('{customer}', 9, NULL, 7, false)"],
+        "LG003",
+    ),
+    "call a redemption an expiry": (
+        ["INSERT INTO point_allocations SELECT customer_id, 3, id, -1, true FROM point_lots WHERE earned = 50"],
+        "LG003",
+    ),
+    "change a transaction": (["UPDATE loyalty_transactions SET points = 1000"], "LG001"),
+    "delete a transaction": (["DELETE FROM loyalty_transactions WHERE seq = 3"], "LG001"),
+    "truncate the ledger": (["TRUNCATE loyalty_transactions CASCADE"], "LG001"),
+    "change an allocation": (["UPDATE point_allocations SET points = -1 WHERE points < 0"], "LG001"),
+    "delete allocations": (["DELETE FROM point_allocations"], "LG001"),
+    "truncate allocations": (["TRUNCATE point_allocations"], "LG001"),
+    "change the rules of the past": (["UPDATE loyalty_programmes SET points_per_unit = 100"], "LG001"),
+    "delete under the replica role": (
+        ["SET LOCAL session_replication_role = replica", "DELETE FROM loyalty_transactions WHERE seq = 3"],
+        "LG001",
+    ),
+    "edit a balance under the replica role": (
+        ["SET LOCAL session_replication_role = replica", "UPDATE loyalty_accounts SET balance = 1000"],
+        "LG002",
+    ),
+    "leave a gap under the replica role": (
+        ["SET LOCAL session_replication_role = replica", row("ADJUSTED_ADD", 9, 5, 120)],
+        "LG002",
+    ),
+    "fork the chain": ([row("ADJUSTED_ADD", 3, 5, 150)], errors.UniqueViolation.sqlstate),
+    "leave a gap": ([row("ADJUSTED_ADD", 5, 5, 120)], errors.ForeignKeyViolation.sqlstate),
+    "start from a wrong balance": ([row("ADJUSTED_ADD", 4, 5, 1000)], errors.ForeignKeyViolation.sqlstate),
+    "overdraw": ([row("REDEEMED", 4, -121, 120)], errors.CheckViolation.sqlstate),
+    "redeem a positive number": ([row("REDEEMED", 4, 5, 120)], errors.CheckViolation.sqlstate),
+    "earn nothing": ([row("EARNED", 4, 0, 120)], errors.CheckViolation.sqlstate),
+    "put off an expiry": (["UPDATE point_lots SET expires_at = NULL"], "LG001"),
+    "pretend a lot held more": (["UPDATE point_lots SET earned = 1000"], "LG001"),
+    "delete a lot": (["DELETE FROM point_lots WHERE earned = 50"], "LG001"),
+    "delete an account": (["DELETE FROM loyalty_accounts"], "LG001"),
+    "truncate through a reference": (["TRUNCATE customers CASCADE"], "LG001"),
+}
+
+
+@pytest.fixture
+async def victim(shop: Shop) -> UUID:
+    customer = await shop.member()
+    await shop.earn(customer, 100, expiry_days=30)
+    await shop.earn(customer, 50, expiry_days=60)
+    await shop.redeem(customer, 30)
+    await shop.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    await shop.connection.execute("SET CONSTRAINTS ALL DEFERRED")
+    return customer
+
+
+async def attack(connection: Connection, statements: list[str], customer: UUID) -> None:
+    async with connection.transaction():
+        for statement in statements:
+            await connection.execute(statement.format(customer=customer))
+        await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+@pytest.mark.parametrize("name", attacks)
+async def test_even_a_superuser_cannot(name: str, shop: Shop, victim: UUID) -> None:
+    statements, expected = attacks[name]
+    with pytest.raises(psycopg.Error) as refusal:
+        await attack(shop.connection, statements, victim)
+    assert refusal.value.sqlstate == expected, refusal.value
+    assert await shop.spendable(victim) == 120
+
+
+@pytest.fixture
+async def savepoint(shop: Shop, victim: UUID) -> AsyncIterator[None]:
+    """Rolls a test's own writes back before the audit looks."""
+    async with shop.connection.transaction(force_rollback=True):
+        yield
+
+
+@pytest.mark.usefixtures("savepoint")
+async def test_a_transaction_needs_its_allocations(shop: Shop, victim: UUID) -> None:
+    account = (await shop.accounts.lock_accounts([victim]))[0]
+    create = LoyaltyTransactionCreate(
+        customer_id=victim,
+        transaction_type=LoyaltyTransactionType.ADJUSTED_ADD,
+        points=5,
+        reason_code="x",
+        created_by=None,
+        created_at=shop.clock.now(),
+    )
+    await shop.ledger.create_transaction(create)
+    await shop.accounts.update_loyalty_points([account.unchanged()])
+    with pytest.raises(psycopg.Error) as refusal:
+        await attack(shop.connection, ["UPDATE point_lots SET remaining = remaining + 5 WHERE earned = 100"], victim)
+    assert refusal.value.sqlstate == "LG003"
+
+
+@pytest.mark.usefixtures("savepoint")
+@pytest.mark.parametrize("kind", [LoyaltyTransactionType.EXPIRED, LoyaltyTransactionType.REDEEMED])
+async def test_a_lot_expires_when_it_is_due_and_is_not_spent_after(
+    shop: Shop, victim: UUID, kind: LoyaltyTransactionType
+) -> None:
+    account = (await shop.accounts.lock_accounts([victim]))[0]
+    lots = await shop.ledger.get_open_lots(victim, now=shop.clock.now())
+    if kind is LoyaltyTransactionType.REDEEMED:
+        shop.wait(days=31)
+    create = LoyaltyTransactionCreate(
+        customer_id=victim, transaction_type=kind, points=-70, created_by=None, created_at=shop.clock.now()
+    )
+    await shop.ledger.create_transaction(create.taking([(lots[0].id, 70)]))
+    await shop.accounts.update_loyalty_points([account.unchanged()])
+    with pytest.raises(psycopg.Error) as refusal:
+        await attack(shop.connection, [], victim)
+    assert refusal.value.sqlstate == "LG004"
+
+
+@pytest.fixture
+async def runtime(shop: Shop, victim: UUID) -> AsyncIterator[Connection]:
+    async with shop.connection.transaction():
+        await shop.connection.execute("SET LOCAL ROLE regulars_app")
+        yield shop.connection
+        await shop.connection.execute("RESET ROLE")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(
+            f"{verb} {table}{rest}"
+            for table in ("loyalty_transactions", "point_allocations", "point_clawbacks", "loyalty_programmes")
+            for verb, rest in (("UPDATE", " SET created_at = now()"), ("DELETE FROM", ""), ("TRUNCATE", ""))
+            if not (table == "point_allocations" and verb == "UPDATE")
+        ),
+        "UPDATE point_allocations SET points = 1",
+        "UPDATE point_lots SET expires_at = NULL",
+        "UPDATE point_lots SET earned = 1000",
+        "DELETE FROM point_lots",
+        "TRUNCATE point_lots",
+        "DELETE FROM loyalty_accounts",
+        "TRUNCATE loyalty_accounts",
+        "DELETE FROM loyalty_tier_changes",
+        "UPDATE loyalty_tier_changes SET tier = 'platinum'",
+        "UPDATE audit_log SET action = 'nothing'",
+        "DELETE FROM audit_log",
+        "DELETE FROM loyalty_touched",
+        "INSERT INTO loyalty_touched VALUES (pg_current_xact_id(), '{}', '{}', '{}', '{}', '{}', false)",
+        "ALTER TABLE loyalty_transactions DISABLE TRIGGER append_only",
+        "DROP TRIGGER reconcile ON loyalty_touched",
+        "DROP TABLE loyalty_transactions",
+        "CREATE TABLE elsewhere ()",
+        "CREATE OR REPLACE FUNCTION loyalty_reconcile() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "SET session_replication_role = replica",
+    ],
+)
+async def test_the_runtime_role_may_not(statement: str, runtime: Connection) -> None:
+    with pytest.raises(errors.InsufficientPrivilege):
+        async with runtime.transaction():
+            await runtime.execute(statement)
+
+
+async def test_the_runtime_role_may_do_what_the_shop_does(runtime: Connection, shop: Shop, victim: UUID) -> None:
+    redemption = await shop.redeem(victim, 10)
+    await shop.restore(redemption.id)
+    await shop.adjust(victim, -5, description="a slip")
+    shop.wait(days=31)
+    await shop.expire()
+    await shop.change_programme(expiry_days=10)
+    await runtime.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    assert await shop.spendable(victim) == 50
+
+
+async def test_the_runtime_role_meets_the_same_guards(runtime: Connection, victim: UUID) -> None:
+    statement = f"UPDATE loyalty_accounts SET balance = 1000 WHERE customer_id = '{victim}'"
+    with pytest.raises(psycopg.Error) as refusal:
+        await attack(runtime, [statement], victim)
+    assert refusal.value.sqlstate == "LG002"
+
+
+async def test_an_edit_behind_disabled_triggers_is_found_by_the_audit(
+    own_database_url: str, settings: Settings, clock: Clock
+) -> None:
+    async with connect(own_database_url) as connection:
+        async with connection.transaction():
+            shop = Shop(connection, settings, clock)
+            customer = await shop.member(points=100)
+            await shop.redeem(customer, 30)
+        assert (await AuditService(connection).audit_ledger()).violations == 0
+        before = await AuditService(connection).audit_ledger()
+        async with connection.transaction():
+            await connection.execute("ALTER TABLE loyalty_transactions DISABLE TRIGGER ALL")
+            await connection.execute("UPDATE loyalty_transactions SET created_by = uuidv7() WHERE seq = 1")
+            await connection.execute("ALTER TABLE loyalty_transactions ENABLE TRIGGER ALL")
+        after = await AuditService(connection).audit_ledger()
+    assert {check for check, count in after.counts.items() if count} == {"hash_chain"}
+    assert after.digest == before.digest
+
+
+async def test_a_history_written_anew_has_another_digest(
+    own_database_url: str, settings: Settings, clock: Clock
+) -> None:
+    async with connect(own_database_url) as connection:
+        async with connection.transaction():
+            await Shop(connection, settings, clock).member(points=100)
+        before = await AuditService(connection).audit_ledger()
+        async with connection.transaction():
+            for table in ("loyalty_transactions", "loyalty_accounts"):
+                await connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+            await connection.execute("UPDATE loyalty_transactions SET created_by = uuidv7()")
+            await connection.execute("UPDATE loyalty_transactions AS t SET hash = loyalty_row_hash(NULL, t)")
+            await connection.execute("UPDATE loyalty_accounts SET last_hash = hash FROM loyalty_transactions")
+        after = await AuditService(connection).audit_ledger()
+    assert after.violations == 0
+    assert after.digest != before.digest
