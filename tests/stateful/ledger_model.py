@@ -118,7 +118,6 @@ class LedgerModel:
         return Redemption(self.take(customer, points))
 
     def restore(self, customer: Customer, redemption: Redemption, points: int) -> None:
-        self.write_off(customer)
         if not 0 < points <= redemption.left:
             raise Refused("not-restorable")
         given = [lot for lot, used in reversed(redemption.uses) for _ in range(used)]  # point by point
