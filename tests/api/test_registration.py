@@ -63,6 +63,7 @@ async def test_the_seeds_first_example_makes_a_customer(client: httpx.AsyncClien
     assert told == {name: value for name, value in seed_example.items() if name != "password"}
     assert (customer["customer_number"], customer["masked"]) == ("CUST-20260615-0001", False)
     assert (customer["is_verified"], customer["is_active"]) == (False, True)
+    assert (customer["loyalty_points"], customer["loyalty_tier"]) == (100, "bronze")
     assert password not in answer.text
 
 

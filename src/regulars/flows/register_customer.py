@@ -22,7 +22,9 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
 from regulars.kit.keyed_hashes import KeyedHashes
 from regulars.kit.queue import enqueue
+from regulars.kit.security import operator
 from regulars.kit.settings import Settings
+from regulars.loyalty.service import LoyaltyService
 
 
 class RegistrationFlow:
@@ -85,7 +87,7 @@ class RegistrationFlow:
     async def _open_account(
         self, connection: Connection, data: RegistrationProfile, hashed: PasswordHash, *, has_proved_email: bool
     ) -> RetailCustomer:
-        """Write the record, open the login, bind the two: all or nothing. Gifts of welcome belong here."""
+        """Write the record, open the login, bind the two, give the welcome bonus: all or nothing."""
         now, customers = self._clock.now(), RetailCustomerRepository(connection)
         created = await customers.create_customer(NewCustomer(data.profile(), now, self._clock.day_of(now)))
         user = await Enrolment(connection, self._clock).create_user(
@@ -94,6 +96,7 @@ class RegistrationFlow:
         await customers.link_login(created.id, user.id)
         if has_proved_email:
             await customers.mark_email_verified(created.id, now=now)
+        await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(created.id, by=operator)
         await record_audit(
             connection,
             "register_customer",
