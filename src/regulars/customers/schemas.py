@@ -53,8 +53,8 @@ AddressLine: TypeAlias = Annotated[str, Text(200)]
 Word: TypeAlias = Annotated[str, Text(50)]
 
 
-class RetailCustomerBase(RequestSchema):
-    """What a person may tell about a customer: every field that can be edited."""
+class PersonalFields(RequestSchema):
+    """What people may say of themselves."""
 
     first_name: Name | None = None
     last_name: Name | None = None
@@ -78,6 +78,11 @@ class RetailCustomerBase(RequestSchema):
     preferred_payment_method: Word | None = None
     acquisition_source: Place | None = None
     acquisition_campaign: Place | None = None
+
+
+class RetailCustomerBase(PersonalFields):
+    """What a person may tell about a customer: every field that can be edited."""
+
     referrer_customer_id: Id | None = None
     notes: Annotated[str, Text(4000, lines=True)] | None = None
     tags: Tags = []

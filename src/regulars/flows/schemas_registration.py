@@ -6,8 +6,8 @@ from pydantic import ConfigDict, Field
 
 from regulars.accounts.passwords import longest_password
 from regulars.customers.models import CustomerProfile
-from regulars.customers.schemas import AddressLine, EmailText, Name, PhoneText, Place, Word
-from regulars.kit.schemas import Day, RequestSchema, Tags, Text
+from regulars.customers.schemas import EmailText, Name, PersonalFields, PhoneText
+from regulars.kit.schemas import RequestSchema
 
 OwnPassword: TypeAlias = Annotated[
     str,
@@ -20,8 +20,8 @@ OwnPassword: TypeAlias = Annotated[
 ]
 
 
-class RegistrationProfile(RequestSchema):
-    """What people may say of themselves: all but what the shop writes down about them."""
+class RegistrationProfile(PersonalFields):
+    """What people say of themselves when they register: all but what the shop writes down about them."""
 
     first_name: Name
     last_name: Name
@@ -29,24 +29,6 @@ class RegistrationProfile(RequestSchema):
     phone: PhoneText | None = Field(
         default=None, description="With + and country code. Not kept where registration is private: add it afterwards."
     )
-    date_of_birth: Day | None = None
-    gender: Word | None = None
-    address_line1: AddressLine | None = None
-    address_line2: AddressLine | None = None
-    postal_code: Annotated[str, Text(20)] | None = None
-    city: Place | None = None
-    state: Place | None = None
-    country: Place | None = None
-    email_marketing_consent: bool = False
-    sms_marketing_consent: bool = False
-    push_notification_consent: bool = False
-    preferred_categories: Tags = []
-    preferred_brands: Tags = []
-    preferred_sizes: Tags = []
-    preferred_colors: Tags = []
-    preferred_payment_method: Word | None = None
-    acquisition_source: Place | None = None
-    acquisition_campaign: Place | None = None
 
     def profile(self) -> CustomerProfile:
         """The fields as they are stored."""
