@@ -51,8 +51,6 @@ not_yet = frozenset(
         "GET /api/v1/products",
         "GET /api/v1/retail-customers/{customer_id}/consents",
         "POST /api/v1/retail-customers/{customer_id}/consents",
-        "POST /api/v1/retail-customers/{customer_id}/export",
-        "POST /api/v1/retail-customers/{customer_id}/erase",
         "GET /api/v1/jobs/{job_id}",
         "GET /api/v1/jobs/{job_id}/result",
         "GET /metrics",
