@@ -12,7 +12,7 @@ from regulars.customers.errors import CustomerErased
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.repository_verifications import VerificationRepository
-from regulars.flows.erase_customer import Erasures, Request, was_erased
+from regulars.flows.erase_customer import Erasures, Request
 from regulars.flows.export_customer import CustomerDataExports
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
@@ -23,6 +23,7 @@ from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
 from regulars.loyalty.audit import AuditService
 from regulars.loyalty.closing import AccountClosing
+from regulars.privacy.erased_people import was_erased
 from regulars.privacy.models import Erasure, Person
 from regulars.privacy.repository import ErasureRepository
 from regulars.privacy.repository_tables import PersonalTables

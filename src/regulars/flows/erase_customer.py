@@ -30,7 +30,7 @@ from regulars.kit.validation import Validation
 from regulars.loyalty.closing import AccountClosing
 from regulars.privacy.columns import ColumnRule, by_table, column_rules
 from regulars.privacy.events import PersonErased
-from regulars.privacy.hashes import hash_of, lasting_hashes
+from regulars.privacy.erased_people import hash_of, lasting_hashes
 from regulars.privacy.models import Erasure, ErasureReason, Person
 from regulars.privacy.repository import ErasureRepository
 from regulars.privacy.repository_tables import PersonalTables, is_reached, needs_the_person
@@ -220,14 +220,6 @@ class Erasures:
     async def _is_broken_off(self, connection: Connection, customer_id: UUID) -> bool:
         entry = await ErasureRepository(connection).get(customer_id)
         return entry is not None and entry.completed_at is None
-
-
-async def was_erased(connection: Connection, settings: Settings, *, email: str | None, phone: str | None) -> bool:
-    """Whether somebody with this address or phone number, in normal form, was erased within the last twelve months."""
-    hashes = lasting_hashes(settings)
-    return await ErasureRepository(connection).has_erased(
-        email_hash=hash_of(hashes, "email", email), phone_hash=hash_of(hashes, "phone", phone)
-    )
 
 
 async def erase_on_request(
