@@ -36,6 +36,7 @@ _reach: Final[Mapping[str, Composable]] = {
 }
 # A list of whom somebody looked at names others too.
 _exported_as: Final[Mapping[tuple[str, str], SQL]] = {("audit_log", "facts"): SQL("facts - 'customer_ids'")}
+_strip: Final = "SELECT strip_audit_log(%(customer_id)s, %(logins)s)"
 _oldest_first: Final = ("seq", "occurred_at", "ordered_at", "created_at", "changed_at")
 
 
@@ -78,7 +79,7 @@ class PersonalTables(Repository):
             return await self._execute(delete, _parameters(person))
         changed = 0
         if any(rule.erasure == "strip" for rule in rules):
-            changed += int(await self._value("SELECT strip_audit_log(%s)", [person.subjects]))
+            changed += int(await self._value(_strip, _parameters(person)))
         if values := {rule.column: rule.new_value for rule in rules if rule.erasure.startswith("set ")}:
             changed += await self._execute(_update(rules[0].table, values), _parameters(person))
         return changed

@@ -37,15 +37,17 @@ def upgrade() -> None:
             WHERE facts ? 'customer_ids'
     """)
     op.execute("""
-        CREATE FUNCTION strip_audit_log(of_objects uuid[]) RETURNS bigint
+        CREATE FUNCTION strip_audit_log(person uuid, logins uuid[]) RETURNS bigint
         LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public
         BEGIN ATOMIC
             WITH stripped AS (
                 UPDATE public.audit_log AS entry
                 SET facts = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(entry.facts)
                              WHERE jsonb_typeof(value) <> 'string')
-                WHERE entry.object_kind IN ('customer', 'user') AND entry.object_id = ANY (of_objects)
-                    AND jsonb_path_exists(entry.facts, '$.* ? (@.type() == "string")')
+                WHERE (
+                        entry.object_kind IN ('customer', 'user') AND entry.object_id = ANY (person || logins)
+                        OR entry.facts ? 'customer_ids' AND entry.facts -> 'customer_ids' @> to_jsonb(person::text)
+                    ) AND jsonb_path_exists(entry.facts, '$.* ? (@.type() == "string")')
                 RETURNING 1
             )
             SELECT count(*) FROM stripped;
