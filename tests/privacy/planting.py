@@ -1,7 +1,8 @@
 """A customer with a mark of its own in every personal column, and the search for what is left of the marks.
 
 Where the API writes a column, the mark goes in through the API; all other columns that the register calls personal get
-theirs by SQL. A table that is new needs a row of the person: add it to `rows_by_sql`, or a request to `live_through_api`.
+theirs by SQL. A table that is new needs a row of the person: add it to `rows_by_sql`, or a request to
+`live_through_api`.
 """
 
 import re

@@ -70,7 +70,7 @@ def test_every_line_can_be_followed() -> None:
     ],
 )
 def test_a_line_that_cannot_be_followed_says_why(changes: dict[str, Any], fault: str) -> None:
-    good = ColumnRule("customers", "first_name", "contact", True, "set null", "")  # noqa: FBT003
+    good = ColumnRule("customers", "first_name", "contact", True, "set null", "")
     assert good.faults() == []
     assert fault in str(replace(good, **changes).faults())
 

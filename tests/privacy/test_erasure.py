@@ -234,7 +234,7 @@ async def test_the_wrong_number_erases_nobody(connection: Connection, erasures: 
     assert (await RetailCustomerRepository(connection).get(customer.id)).erased_at is None
 
 
-class PlugPulled(Exception):
+class PlugPulledError(Exception):
     pass
 
 
@@ -249,11 +249,11 @@ async def test_an_erasure_that_was_broken_off_is_finished_by_doing_it_again(
     async def until_orders(self: PersonalTables, rules: Sequence[Any], person: Person) -> int:
         if rules[0].table == "orders" and not done:
             done.append(True)
-            raise PlugPulled
+            raise PlugPulledError
         return await erase(self, rules, person)
 
     monkeypatch.setattr(PersonalTables, "erase", until_orders)
-    with pytest.raises(PlugPulled):
+    with pytest.raises(PlugPulledError):
         await erasures.erase(customer.id, by_operator)
     assert (await log_entry(connection, customer.id)).completed_at is None
     assert (await RetailCustomerRepository(connection).get(customer.id)).erased_at is not None

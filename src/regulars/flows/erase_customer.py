@@ -29,8 +29,8 @@ from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
 from regulars.loyalty.closing import AccountClosing
 from regulars.privacy.columns import ColumnRule, by_table, column_rules
-from regulars.privacy.events import PersonErased
 from regulars.privacy.erased_people import hash_of, lasting_hashes
+from regulars.privacy.events import PersonErased
 from regulars.privacy.models import Erasure, ErasureReason, Person
 from regulars.privacy.repository import ErasureRepository
 from regulars.privacy.repository_tables import PersonalTables, is_reached, needs_the_person
@@ -94,14 +94,15 @@ class Erasures:
 
     async def finish_open(self) -> int:
         """Go on with erasures that were broken off, and look through those of an hour ago again; how many."""
-        now = self._clock.now()
-        async with self._database.transaction() as connection:
-            found = await ErasureRepository(connection).find_open(
-                before=now - looked_through_again_after, limit=people_at_once
-            )
-        for customer_id in found:
-            await self._finish(customer_id, {}, confirm=True)
-        return len(found)
+        before, total = self._clock.now() - looked_through_again_after, 0
+        while True:
+            async with self._database.transaction() as connection:
+                found = await ErasureRepository(connection).find_open(before=before, limit=people_at_once)
+            for customer_id in found:
+                await self._finish(customer_id, {}, confirm=True)
+            total += len(found)
+            if len(found) < people_at_once:
+                return total
 
     async def erase_due(self) -> Mapping[str, int]:
         """Erase who was deleted 30 days ago, and who was not heard of for as long as the setting says; how many."""

@@ -13,6 +13,7 @@ from procrastinate.types import JSONValue
 from psycopg import OperationalError
 
 from regulars.flows.housekeeping import forget_what_is_over
+from regulars.jobs.erasures import erase_who_is_due
 from regulars.jobs.password_mail import send_password_reset
 from regulars.jobs.proofs import send_email_verification, send_phone_verification, send_registration_proof
 from regulars.jobs.toolbox import Toolbox
@@ -51,6 +52,7 @@ def register_tasks(app: App, tasks: Iterable[Task]) -> None:
         (every_minute, retry_stalled_jobs),
         (every_night, forget_finished_jobs),
         (every_night, forget_what_nobody_needs),
+        (every_night, erase_who_is_due),
     )
     for schedule, task in periodic:
         schedule(app.task(name=task.__name__, queueing_lock=task.__name__, pass_context=True)(task))

@@ -59,3 +59,24 @@ class Person:
     def subjects(self) -> list[UUID]:
         """Every id that stands for the person."""
         return [self.customer_id, *self.logins]
+
+
+@dataclass(frozen=True)
+class Access:
+    """Somebody looked at a person, or changed something.
+
+    Attributes:
+        occurred_at: When.
+        action: What was done, by the name of the operation.
+        actor_kind: `user`, `client`, `operator`, or `system` for the program itself.
+        actor: Address of the user or name of the program; None for others, and for logins that are gone.
+        fields: What was asked for or written, by the names of the fields.
+        is_certain: False for a file of many customers, who are not written down one by one.
+    """
+
+    occurred_at: datetime
+    action: str
+    actor_kind: str
+    actor: str | None
+    fields: list[str]
+    is_certain: bool
