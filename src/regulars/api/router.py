@@ -9,6 +9,7 @@ from regulars.api import (
     clv,
     customers,
     health,
+    jobs,
     loyalty,
     loyalty_bulk,
     loyalty_reports,
@@ -36,5 +37,6 @@ routers: Sequence[Router] = (
     rfm.router,
     clv.router,
     orders.router,
+    jobs.router,
     health.router,
 )
