@@ -154,6 +154,30 @@ async def test_everybody_who_is_active_is_new_returning_or_reactivated_and_leave
     assert {period.month for period in told.periods} == inside
 
 
+@pytest.mark.parametrize(
+    ("second", "returning", "reactivated", "churned"),
+    [(date(2026, 4, 30), 1, 0, None), (date(2026, 5, 1), 0, 1, "2026-04")],
+)
+async def test_whoever_comes_back_in_the_last_month_has_not_left(
+    connection: Connection,
+    clock: Clock,
+    reports: ReportService,
+    second: date,
+    returning: int,
+    reactivated: int,
+    churned: str | None,
+) -> None:
+    """Three months from January are over with April."""
+    customer = await make_customer(connection, clock)
+    for day in (date(2026, 1, 1), second):
+        await make_order(connection, clock, customer.id, ordered_at=clock.start_of(day))
+    told = await reports.get_retention_metrics(RetentionQuery(inactive_months=3))
+    by_month = {period.month: period for period in told.periods}
+    back = by_month[name_of_month(second)]
+    assert (back.returning, back.reactivated) == (returning, reactivated)
+    assert [month for month, period in by_month.items() if period.churned] == ([churned] if churned else [])
+
+
 async def test_a_month_begins_when_it_does_in_the_store(
     connection: Connection, clock: Clock, reports: ReportService
 ) -> None:

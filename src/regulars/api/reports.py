@@ -21,7 +21,7 @@ from regulars.api.tables import ReportFormatDep, as_table
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 
-router = Router(prefix="/api/v1/retail-customers", tags=["Analytics"])
+router = Router(prefix="/api/v1/retail-customers")
 
 MayRead = Annotated[Principal, requires("analytics:read")]
 
@@ -59,6 +59,7 @@ async def get_rfm_movement(
     "/analytics/acquisition",
     operation_id="get_acquisition_metrics",
     summary="Count new customers by where they come from",
+    tags=["Analytics"],
     response_model=list[CustomerAcquisitionMetrics],
     long_work=True,
     **as_table,
@@ -78,6 +79,7 @@ async def get_acquisition_metrics(
     "/analytics/retention",
     operation_id="get_retention_metrics",
     summary="Follow cohorts by month of the first order",
+    tags=["Analytics"],
     response_model=CustomerRetentionMetrics,
     long_work=True,
     **as_table,
