@@ -13,6 +13,7 @@ from regulars.api import (
     loyalty_bulk,
     loyalty_reports,
     orders,
+    products,
     programme,
     registration,
     rfm,
@@ -36,5 +37,6 @@ routers: Sequence[Router] = (
     rfm.router,
     clv.router,
     orders.router,
+    products.router,
     health.router,
 )
