@@ -17,6 +17,7 @@ from regulars.flows.importing.files import FileFormat, guess_format, parse_forma
 from regulars.flows.importing.open_rows import open_rows
 from regulars.flows.importing.readers import parse_mapping
 from regulars.flows.importing.result import ImportResult
+from regulars.flows.importing.staged import ImportOptions
 from regulars.kit.errors import OperatorError
 from regulars.kit.settings import load_settings
 
@@ -56,7 +57,7 @@ def orders(
                 source=source,
                 settings=settings,
                 clock=settings.clock,
-                atomic=atomic,
+                options=ImportOptions(atomic=atomic),
                 on_reject=rejected.write,
                 on_progress=display.show,
             )

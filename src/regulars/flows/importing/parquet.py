@@ -1,7 +1,7 @@
 """Parquet files, read piece by piece with pyarrow: an optional extra, so that nobody else has to install it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +32,7 @@ def read_parquet(path: Path, mapping: Mapping[str, str], subject: Subject = orde
     places = places_of(names, mapping, subject)
     require_fields(tuple(places), names, subject)
     fields = {field: names[place] for field, place in places.items()}
-    return ImportRows(tuple(fields), _rows(file, fields, subject.nested, path.name))
+    return ImportRows(tuple(fields), _rows(file, fields, subject.nested.keys(), path.name))
 
 
 def _opened(path: Path) -> Any:  # noqa: ANN401 - pyarrow is optional and untyped
@@ -45,7 +45,7 @@ def _opened(path: Path) -> Any:  # noqa: ANN401 - pyarrow is optional and untype
         raise UnusableFile(f"{path} is no Parquet file, or cannot be read.", "Check what it is.") from error
 
 
-def _rows(file: Any, fields: Mapping[str, str], nested: frozenset[str], name: str) -> Iterator[ImportRow]:  # noqa: ANN401
+def _rows(file: Any, fields: Mapping[str, str], nested: Collection[str], name: str) -> Iterator[ImportRow]:  # noqa: ANN401
     line = 0
     try:
         for batch in file.iter_batches(batch_size=_rows_at_once, columns=list(fields.values())):

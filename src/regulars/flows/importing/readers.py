@@ -142,11 +142,11 @@ def read_ndjson(lines: Iterator[str], mapping: Mapping[str, str], subject: Subje
         mapping: The key of each field that is not named like its key.
         subject: What the file is about.
     """
-    keys = [(field, mapping.get(field, field), field in subject.nested) for field in subject.fields]
+    keys = [(field, mapping.get(field, field), subject.nested.get(field)) for field in subject.fields]
     return ImportRows(subject.fields, _ndjson_rows(lines, keys))
 
 
-def _ndjson_rows(lines: Iterator[str], keys: Sequence[tuple[str, str, bool]]) -> Iterator[ImportRow]:
+def _ndjson_rows(lines: Iterator[str], keys: Sequence[tuple[str, str, type | None]]) -> Iterator[ImportRow]:
     for line, text in enumerate(lines, start=1):
         if not text.strip():
             continue
@@ -158,7 +158,7 @@ def _ndjson_rows(lines: Iterator[str], keys: Sequence[tuple[str, str, bool]]) ->
             yield ImportRow(line, (), "unreadable-json", text)
             continue
         try:
-            yield ImportRow(line, [_json_text(field, found.get(key), nested=nested) for field, key, nested in keys])
+            yield ImportRow(line, [_json_text(field, found.get(key), nested) for field, key, nested in keys])
         except TypeError:
             yield ImportRow(line, (), "value-type", text)
 
@@ -167,12 +167,12 @@ def _refuse_constant(name: str) -> str:
     raise ValueError(name)
 
 
-def _json_text(field: str, value: object, *, nested: bool) -> str:
+def _json_text(field: str, value: object, nested: type | None) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
         return value
-    if nested and isinstance(value, list | dict):
+    if nested and isinstance(value, nested):
         return json.dumps(value)
     raise TypeError(field)
 

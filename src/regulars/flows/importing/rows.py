@@ -1,7 +1,7 @@
 """What an import takes in, whatever the file looks like: named columns of text and one row for each thing."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from regulars.kit.errors import OperatorError
@@ -37,22 +37,22 @@ class Subject:
         fields: Every field that a row may have.
         required: What every file must have.
         one_of: Of these, a file must have one at least.
-        nested: Fields that hold a list or an object; in CSV as JSON text.
+        nested: Fields that hold a list or an object, with which of the two; in CSV as JSON text.
     """
 
     name: str
     fields: tuple[str, ...]
     required: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
-    nested: frozenset[str] = frozenset()
+    nested: Mapping[str, type] = field(default_factory=dict)
 
 
-orders = Subject("orders", fields, required_fields, customer_fields, frozenset({"lines"}))
+orders = Subject("orders", fields, required_fields, customer_fields, {"lines": list})
 customers = Subject(
     "customers",
     (*customer_fields, *profile_fields, *address_fields, "created_at", "tags", "referrer", "external_ids"),
     one_of=customer_fields,
-    nested=frozenset({"tags", "external_ids"}),
+    nested={"tags": list, "external_ids": dict},
 )
 products = Subject("products", ("sku", *product_fields), ("sku",))
 points = Subject("points", (*customer_fields, "points", "expires_on"), ("points",), customer_fields)
