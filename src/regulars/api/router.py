@@ -14,6 +14,7 @@ from regulars.api import (
     loyalty_bulk,
     loyalty_reports,
     orders,
+    products,
     programme,
     registration,
     reports,
@@ -40,5 +41,6 @@ routers: Sequence[Router] = (
     clv.router,
     orders.router,
     jobs.router,
+    products.router,
     health.router,
 )
