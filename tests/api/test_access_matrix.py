@@ -30,11 +30,6 @@ matrix = read_matrix()
 # Rows whose routes do not exist yet. A route that appears must leave this list; in the end it is empty.
 not_yet = frozenset(
     {
-        "GET /api/v1/retail-customers/{customer_id}/preferences",
-        "POST /api/v1/retail-customers/{customer_id}/preferences",
-        "PUT /api/v1/retail-customers/{customer_id}/preferences/{preference_id}",
-        "POST /api/v1/retail-customers/{customer_id}/preferences/bulk",
-        "DELETE /api/v1/retail-customers/{customer_id}/preferences/{preference_id}",
         "GET /api/v1/retail-customers/{customer_id}/analytics/summary",
         "POST /api/v1/retail-customers/{customer_id}/engagement",
         "GET /api/v1/retail-customers/{customer_id}/purchase-history",
