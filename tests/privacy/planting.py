@@ -102,6 +102,8 @@ async def live_through_api(admin: httpx.AsyncClient, till: httpx.AsyncClient, an
     own = {"Authorization": f"Bearer {token}"}
     await ok(anonymous.post(f"{url}/verify-email/send", headers=own))
     await ok(anonymous.post("/api/v1/auth/password/forgot", json={"email": email}))
+    liking = {"preference_type": "SHOPPING", "preference_key": marks.word("customer_preferences.preference_key")}
+    await ok(admin.post(f"{url}/preferences", json={**liking, "preference_value": {"x": "y"}}))
     await ok(admin.get(url))
     await ok(admin.post(f"{base}/search", json={"q": words["last_name"]}))
     # What is refused and what fails tells nothing either.
@@ -125,7 +127,21 @@ async def rows_by_sql(connection: Connection, planted: Planted) -> None:
         " VALUES ('x', jsonb_build_object('email', %(email)s::text), now(), now())",
         who,
     )
+    await connection.execute(
+        "WITH job AS (INSERT INTO jobs (id, kind, creator_kind, customer_id, created_at)"
+        "     VALUES (uuidv4(), 'export_customer_data', 'operator', %(id)s, now()) RETURNING id)"
+        " INSERT INTO job_pieces (job_id, part, number, content) SELECT id, 'result', 1, 'x' FROM job",
+        who,
+    )
     await connection.execute("INSERT INTO customer_scores (customer_id, segment) VALUES (%(id)s, 'champions')", who)
+    await connection.execute(
+        "INSERT INTO customer_engagement (customer_id, bounced_email, bounced_at) VALUES (%(id)s, 'x', now())", who
+    )
+    await connection.execute(
+        "INSERT INTO engagement_events (customer_id, event_id, message_id, kind, occurred_at, recorded_at)"
+        " VALUES (%(id)s, 'e', 'm', 'opened', now(), now())",
+        who,
+    )
     await connection.execute(
         "INSERT INTO segment_history (customer_id, run_id, segment, changed_at)"
         " VALUES (%(id)s, uuidv4(), 'champions', now())",
@@ -135,6 +151,7 @@ async def rows_by_sql(connection: Connection, planted: Planted) -> None:
 
 async def plant_the_rest(connection: Connection, planted: Planted) -> None:
     """Mark every personal column that erasure is to empty and that has no mark yet, in all rows of the person."""
+    await connection.execute("SET ROLE NONE")  # nobody else may change what was done or allowed
     person = await PersonalTables(connection).find_person(planted.customer_id)
     parameters, types = _parameters(person), await types_of(connection)
     for table, rules in by_table(column_rules()).items():

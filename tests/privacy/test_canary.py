@@ -111,6 +111,8 @@ async def test_every_personal_column_that_can_hold_words_is_marked(
         }  # fmt: skip
         assert wordy - world.planted.columns == {
             "customer_identifiers.kind",
+            "customer_preferences.preference_type",
+            "engagement_events.kind",
             "users.role",
             "verifications.kind",
         }

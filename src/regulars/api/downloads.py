@@ -5,35 +5,29 @@ a file that looks whole.
 """
 
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from typing import IO
 
 from fastapi.responses import StreamingResponse
-
-from regulars.kit.csv_files import media_type
 
 _in_memory_bytes = 1 << 20
 _piece_bytes = 1 << 16
 
 
-Write = Callable[[IO[bytes]], Awaitable[object]]
-
-
-async def csv_download(name: str, write: Write) -> StreamingResponse:
-    """A CSV file under a name, as `write` writes it; a large one is kept on disk until it is sent."""
-    return await written_answer(write, media_type, {"Content-Disposition": f'attachment; filename="{name}"'})
-
-
-async def written_answer(write: Write, media_type: str, headers: Mapping[str, str] | None = None) -> StreamingResponse:
-    """An answer as `write` writes it; a large one is kept on disk until it is sent."""
+async def download(
+    write: Callable[[IO[bytes]], Awaitable[object]], media_type: str, *, name: str | None
+) -> StreamingResponse:
+    """What `write` writes, as a file if it has a name; a large one is kept on disk until it is sent."""
     file = tempfile.SpooledTemporaryFile(max_size=_in_memory_bytes)  # noqa: SIM115 - closed when it is sent
     try:
         await write(file)
     except BaseException:
         file.close()
         raise
-    length = {"Content-Length": str(file.tell())}
-    return StreamingResponse(_pieces(file), headers={**(headers or {}), **length}, media_type=media_type)
+    headers = {"Content-Length": str(file.tell())}
+    if name is not None:
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return StreamingResponse(_pieces(file), headers=headers, media_type=media_type)
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -14,7 +14,6 @@ from typing import Final
 from uuid import UUID
 
 from regulars.accounts.customer_logins import CustomerLogins
-from regulars.accounts.password_changes import PasswordService
 from regulars.customers.access import require_own_or, require_visible
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
@@ -24,6 +23,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
 from regulars.kit.errors import NotFound
 from regulars.kit.events import record_events
+from regulars.kit.jobs import Jobs
 from regulars.kit.security import Principal, operator
 from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
@@ -34,7 +34,6 @@ from regulars.privacy.events import PersonErased
 from regulars.privacy.models import Erasure, ErasureReason, Person
 from regulars.privacy.repository import ErasureRepository
 from regulars.privacy.repository_tables import PersonalTables, is_reached, needs_the_person
-from regulars.privacy.schemas import ErasureRequest
 
 looked_through_again_after: Final = timedelta(hours=1)
 hashes_are_kept_for: Final = timedelta(days=365)
@@ -154,18 +153,37 @@ class Erasures:
         await self.erase(entry.customer_id, Request(entry.reason, operator, erased_at=entry.erased_at))
         return True
 
+    async def require_erasable(
+        self, connection: Connection, customer_id: UUID, request: Request
+    ) -> RetailCustomer | None:
+        """Lock a customer who can be erased, for this caller; None where that was begun before and broken off.
+
+        Raises:
+            NotFound, CustomerErased: there is no such customer, for this caller, or nothing is left to erase.
+            Validation: the customer has another number.
+        """
+        by = request.by or operator
+        require_own_or("customers:erase", customer_id, by)
+        customer = await RetailCustomerRepository(connection).lock(customer_id)
+        if customer.erased_at is not None:
+            entry = await ErasureRepository(connection).get(customer_id)
+            if entry is not None and entry.completed_at is None:
+                return None
+        require_visible(customer, by, "customers:erase")
+        if request.customer_number not in {None, customer.customer_number}:
+            raise Validation.at("/customer_number", "enum", "is not the number of this customer")
+        return customer
+
+    async def find(self, customer_id: UUID) -> Erasure | None:
+        """What the log says about a customer."""
+        async with self._database.transaction() as connection:
+            return await ErasureRepository(connection).get(customer_id)
+
     async def _begin(self, customer_id: UUID, request: Request) -> dict[str, int]:
         """Make the person unreachable, if that was not done before; how many rows that took."""
-        if request.by is not None:
-            require_own_or("customers:erase", customer_id, request.by)
         async with self._database.transaction() as connection:
-            customer = await RetailCustomerRepository(connection).lock(customer_id)
-            if customer.erased_at is not None and await self._is_broken_off(connection, customer_id):
-                return {}
-            require_visible(customer, request.by or operator, "customers:erase")
-            if request.customer_number not in {None, customer.customer_number}:
-                raise Validation.at("/customer_number", "enum", "is not the number of this customer")
-            return await self._make_unreachable(connection, customer, request)
+            customer = await self.require_erasable(connection, customer_id, request)
+            return await self._make_unreachable(connection, customer, request) if customer else {}
 
     async def _make_unreachable(
         self, connection: Connection, customer: RetailCustomer, request: Request
@@ -177,6 +195,7 @@ class Erasures:
         person = await tables.find_person(customer.id)
         first = {table: rules for table, rules in self._tables.items() if needs_the_person(table)}
         rows = {table: await tables.erase(rules, person) for table, rules in first.items()}
+        await Jobs(connection, self._clock).forget_customer(customer.id)
         await log.close_record(customer.id, at=at)
         await log.add(self._entry(customer, request, at, points))
         await record_audit(
@@ -217,28 +236,3 @@ class Erasures:
             erasure = await log.complete(customer_id, counts, at=self._clock.now(), confirm=confirm)
         assert erasure is not None, "begun before"  # noqa: S101
         return erasure
-
-    async def _is_broken_off(self, connection: Connection, customer_id: UUID) -> bool:
-        entry = await ErasureRepository(connection).get(customer_id)
-        return entry is not None and entry.completed_at is None
-
-
-async def erase_on_request(
-    erasures: Erasures, passwords: PasswordService, customer_id: UUID, request: ErasureRequest, *, by: Principal
-) -> Erasure:
-    """Erase a person whom a caller names; customers who erase themselves show that it is they.
-
-    Raises:
-        NotFound, CustomerErased: there is no such customer, for this caller.
-        Validation: the customer has another number, or the password is missing, wrong, or not asked for.
-        TooManyAttempts: 20 attempts at the customer's login failed within the last hour.
-    """
-    if by.may("customers:erase"):
-        if request.password is not None:
-            raise Validation.at("/password", "range", "is for customers who erase themselves")
-    else:
-        require_own_or("customers:erase", customer_id, by)
-        if request.password is None:
-            raise Validation.at("/password", "missing", "is required")
-        await passwords.prove_own(by, request.password)
-    return await erasures.erase(customer_id, Request(request.reason, by, request.customer_number))

@@ -21,6 +21,8 @@ from regulars.customers.repository import RetailCustomerRepository
 from regulars.kit.audit import record_audit
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
+from regulars.kit.jobs import Jobs
+from regulars.kit.models_jobs import Job
 from regulars.kit.security import Principal, operator
 from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
@@ -125,11 +127,21 @@ class CustomerDataExports:
             with archive.open(json_name, "w") as file:
                 shutil.copyfileobj(text, file)
 
+    async def start_job(self, customer_id: UUID, *, by: Principal, wanted: Sequence[str] | None = None) -> Job:
+        """Start a job that makes a zip, to be fetched once; refuses as `write_zip()` does, at once."""
+        chosen = _chosen(wanted)
+        await self._require(customer_id, by)
+        return await Jobs(self._connection, self._clock).start(
+            "export_customer_data",
+            by=by,
+            arguments={"sections": ",".join(chosen)},
+            customer_id=customer_id,
+            is_fetched_once=True,
+        )
+
     async def _admit(self, customer_id: UUID, by: Principal) -> Person:
         """By what the person's rows are found, if the caller may have them; that it was asked for is written down."""
-        require_own_or("privacy:export", customer_id, by)
-        customer = await RetailCustomerRepository(self._connection).get(customer_id)
-        require_visible(customer, by, "privacy:export")
+        await self._require(customer_id, by)
         await record_audit(
             self._connection,
             "export_customer_data",
@@ -139,6 +151,10 @@ class CustomerDataExports:
             object_id=customer_id,
         )
         return await self._tables.find_person(customer_id)
+
+    async def _require(self, customer_id: UUID, by: Principal) -> None:
+        require_own_or("privacy:export", customer_id, by)
+        require_visible(await RetailCustomerRepository(self._connection).get(customer_id), by, "privacy:export")
 
     async def _read(self, chosen: Mapping[str, Sequence[ColumnRule]], person: Person) -> AsyncIterator[_Section]:
         for name, rules in chosen.items():

@@ -1,1 +1,1 @@
-"""What people may know and decide about their data: export, erasure, and the register of every column."""
+"""What customers allowed, and their right to see what is known of them and to be forgotten."""

@@ -25,6 +25,7 @@ _reach: Final[Mapping[str, Composable]] = {
     "verifications": SQL("id IN ({})").format(SQL(_proofs)),
     "registrations": SQL("profile ->> 'email' = ANY(%(addresses)s)"),
     "idempotency_keys": SQL("(customer_id = %(customer_id)s OR principal_id = ANY(%(logins)s))"),
+    "job_pieces": SQL("job_id IN (SELECT id FROM jobs WHERE customer_id = %(customer_id)s OR names_people)"),
     "audit_log": SQL(
         "((object_kind IN ('customer', 'user') AND object_id = ANY(%(subjects)s))"
         " OR (facts ? 'customer_ids' AND facts -> 'customer_ids' @> to_jsonb(%(customer_id)s::text)))"

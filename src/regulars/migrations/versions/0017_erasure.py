@@ -7,7 +7,7 @@ about a person who is being erased, is taken out by a function that can do nothi
 from alembic import op
 
 revision = "0017"
-down_revision = "0010"
+down_revision = "0019"
 
 
 def upgrade() -> None:
@@ -57,12 +57,7 @@ def upgrade() -> None:
     op.execute("""
         DO $$ BEGIN
             IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'regulars_app') THEN
-                REVOKE ALL ON erasure_log FROM regulars_app;
-                GRANT SELECT, INSERT, UPDATE ON erasure_log TO regulars_app;
                 GRANT EXECUTE ON FUNCTION strip_audit_log TO regulars_app;
-            END IF;
-            IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'regulars_report') THEN
-                GRANT SELECT ON erasure_log TO regulars_report;
             END IF;
         END $$
     """)
