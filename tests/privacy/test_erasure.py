@@ -309,11 +309,15 @@ async def test_who_was_not_heard_of_is_erased_if_the_setting_says_so(
     connection: Connection, database: RolledBackDatabase, settings: Settings, clock: Clock, shop: Shop
 ) -> None:
     long_ago = clock.now() - timedelta(days=500)
-    silent, *heard_of = [await make_customer(connection, clock, created_at=long_ago) for _ in range(4)]
-    bought, earned, signed_in = heard_of
+    silent, *heard_of = [await make_customer(connection, clock, created_at=long_ago) for _ in range(5)]
+    bought, earned, signed_in, reads_mail = heard_of
     await make_order(connection, clock, bought.id, days_ago=10)
     await shop.earn(earned.id, 5)
     await sign_in(connection, settings, clock, role="customer", customer_id=signed_in.id)
+    await connection.execute(
+        "INSERT INTO customer_engagement (customer_id, last_activity_at) VALUES (%s, %s)",
+        [reads_mail.id, clock.now() - timedelta(days=2)],
+    )
     await make_customer(connection, clock)
     off = Erasures(database, settings, clock)
     assert await off.erase_due() == {"deletion": 0}

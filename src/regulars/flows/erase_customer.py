@@ -15,12 +15,13 @@ from uuid import UUID
 
 from regulars.accounts.customer_logins import CustomerLogins
 from regulars.customers.access import require_own_or, require_visible
+from regulars.customers.events import CustomerErased
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.service_lifecycle import deletion_undo
 from regulars.kit.audit import record_audit
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, Transactions
+from regulars.kit.database import Connection, Transactions, allow_long_work
 from regulars.kit.errors import NotFound
 from regulars.kit.events import record_events
 from regulars.kit.jobs import Jobs
@@ -30,7 +31,6 @@ from regulars.kit.validation import Validation
 from regulars.loyalty.closing import AccountClosing
 from regulars.privacy.columns import ColumnRule, by_table, column_rules
 from regulars.privacy.erased_people import hash_of, lasting_hashes
-from regulars.privacy.events import PersonErased
 from regulars.privacy.models import Erasure, ErasureReason, Person
 from regulars.privacy.repository import ErasureRepository
 from regulars.privacy.repository_tables import PersonalTables, is_reached, needs_the_person
@@ -182,6 +182,7 @@ class Erasures:
     async def _begin(self, customer_id: UUID, request: Request) -> dict[str, int]:
         """Make the person unreachable, if that was not done before; how many rows that took."""
         async with self._database.transaction() as connection:
+            await allow_long_work(connection)
             customer = await self.require_erasable(connection, customer_id, request)
             return await self._make_unreachable(connection, customer, request) if customer else {}
 
@@ -206,7 +207,9 @@ class Erasures:
             object_kind="customer",
             object_id=customer.id,
         )
-        await record_events(connection, self._clock.now(), PersonErased(customer_id=customer.id, reason=request.reason))
+        await record_events(
+            connection, self._clock.now(), CustomerErased(customer_id=customer.id, reason=request.reason)
+        )
         return rows
 
     def _entry(self, customer: RetailCustomer, request: Request, at: datetime, points: int) -> Erasure:
@@ -227,6 +230,7 @@ class Erasures:
         counts, person = dict(rows), Person(customer_id)
         for table, rules in self._tables.items():
             async with self._database.transaction() as connection:
+                await allow_long_work(connection)
                 changed = await PersonalTables(connection).erase(rules, person)
             counts[table] = counts.get(table, 0) + changed
         async with self._database.transaction() as connection:

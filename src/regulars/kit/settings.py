@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     anonymise_inactive_after_days: int | None = Field(
         default=None,
         ge=30,
-        description="Erase customers who did not buy, move points or sign in for so many days. Unset, never.",
+        description="Erase customers who did not buy, move points, sign in or open a mail for so long. Unset, never.",
     )
     jwt_issuer: str = Field(default="regulars", description="Claim `iss` of access tokens.")
     jwt_audience: str = Field(default="regulars-api", description="Claim `aud` of access tokens.")

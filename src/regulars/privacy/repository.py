@@ -104,7 +104,10 @@ class ErasureRepository(Repository):
         return [customer_id for (customer_id,) in found]
 
     async def find_inactive(self, *, before: datetime, limit: int) -> list[UUID]:
-        """Customers of whom nothing was heard since an instant: no order, no points earned or spent, no sign-in."""
+        """Customers of whom nothing was heard since an instant.
+
+        No order, no points earned or spent, no sign-in, no mail opened.
+        """
         found = await self._rows(
             """
             SELECT c.id FROM customers c LEFT JOIN customer_metrics m ON m.customer_id = c.id
@@ -117,6 +120,8 @@ class ErasureRepository(Repository):
                 AND NOT EXISTS (
                     SELECT FROM users u JOIN sessions s ON s.user_id = u.id
                     WHERE u.customer_id = c.id AND s.created_at >= %(before)s)
+                AND NOT EXISTS (
+                    SELECT FROM customer_engagement e WHERE e.customer_id = c.id AND e.last_activity_at >= %(before)s)
             ORDER BY c.created_at LIMIT %(limit)s
             """,
             {"before": before, "limit": limit},
