@@ -326,6 +326,25 @@ async def test_who_was_not_heard_of_is_erased_if_the_setting_says_so(
     assert await erased(connection) == {silent.id}
 
 
+async def test_who_buys_at_the_last_moment_is_not_erased(
+    connection: Connection, database: RolledBackDatabase, settings: Settings, clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    customer = await make_customer(connection, clock, created_at=clock.now() - timedelta(days=500))
+    find = ErasureRepository.find_inactive
+
+    async def and_then_comes_an_order(self: ErasureRepository, **options: Any) -> list[UUID]:
+        found = await find(self, **options)
+        if options.get("only") is None:
+            await make_order(connection, clock, customer.id)
+        return found
+
+    monkeypatch.setattr(ErasureRepository, "find_inactive", and_then_comes_an_order)
+    yearly = settings.model_copy(update={"anonymise_inactive_after_days": 365})
+    await Erasures(database, yearly, clock).erase_due()
+    assert await erased(connection) == set()
+
+
 async def test_the_log_recognises_address_and_number_for_twelve_months(
     connection: Connection, erasures: Erasures, database: RolledBackDatabase, settings: Settings, clock: Clock
 ) -> None:
