@@ -272,7 +272,10 @@ async def test_every_night_what_is_open_is_finished_and_looked_through_once_more
 ) -> None:
     customer_id = await shop.member(points=10)
     await erasures.erase(customer_id, by_operator)
-    # A till that had looked before: its order and its note come after.
+    # A till that had looked before: its order, its note and its points come after.
+    await connection.execute("UPDATE customers SET erased_at = NULL, deleted_at = NULL")
+    await shop.earn(customer_id, 7)
+    await connection.execute("UPDATE customers SET erased_at = now(), deleted_at = now()")
     await make_order(connection, clock, customer_id)
     await connection.execute("""UPDATE orders SET metadata = '{"gift_for": "Ann"}'""")
     assert await erasures.finish_open() == 0
@@ -281,7 +284,7 @@ async def test_every_night_what_is_open_is_finished_and_looked_through_once_more
     assert await rows(connection, "SELECT metadata FROM orders") == [(None,)]
     entry = await log_entry(connection, customer_id)
     assert (entry.completed_at, entry.confirmed_at) == (clock.now(), clock.now() + timedelta(hours=2))
-    assert entry.rows["orders"] == 1
+    assert (entry.rows["orders"], entry.points_closed) == (1, 17)
     assert await later.finish_open() == 0
 
 
