@@ -273,9 +273,9 @@ async def test_every_night_what_is_open_is_finished_and_looked_through_once_more
     customer_id = await shop.member(points=10)
     await erasures.erase(customer_id, by_operator)
     # A till that had looked before: its order, its note and its points come after.
-    await connection.execute("UPDATE customers SET erased_at = NULL, deleted_at = NULL")
+    await connection.execute("UPDATE customers SET erased_at = NULL, deleted_at = NULL, is_active = true")
     await shop.earn(customer_id, 7)
-    await connection.execute("UPDATE customers SET erased_at = now(), deleted_at = now()")
+    await connection.execute("UPDATE customers SET erased_at = now(), deleted_at = now(), is_active = false")
     await make_order(connection, clock, customer_id)
     await connection.execute("""UPDATE orders SET metadata = '{"gift_for": "Ann"}'""")
     assert await erasures.finish_open() == 0
