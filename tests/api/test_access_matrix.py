@@ -32,6 +32,7 @@ not_yet = frozenset(
     {
         "GET /api/v1/retail-customers/{customer_id}/analytics/summary",
         "POST /api/v1/retail-customers/{customer_id}/engagement",
+        "POST /api/v1/engagement/events",
         "GET /api/v1/retail-customers/{customer_id}/purchase-history",
         "GET /api/v1/retail-customers/analytics/rfm/movement",
         "GET /api/v1/retail-customers/analytics/clv/backtest",
@@ -44,8 +45,6 @@ not_yet = frozenset(
         "PUT /api/v1/products/{sku}",
         "GET /api/v1/products/{sku}",
         "GET /api/v1/products",
-        "GET /api/v1/retail-customers/{customer_id}/consents",
-        "POST /api/v1/retail-customers/{customer_id}/consents",
         "POST /api/v1/retail-customers/{customer_id}/export",
         "POST /api/v1/retail-customers/{customer_id}/erase",
         "GET /api/v1/jobs/{job_id}",
