@@ -31,8 +31,6 @@ matrix = read_matrix()
 not_yet = frozenset(
     {
         "GET /api/v1/retail-customers/{customer_id}/analytics/summary",
-        "POST /api/v1/retail-customers/{customer_id}/engagement",
-        "POST /api/v1/engagement/events",
         "GET /api/v1/retail-customers/{customer_id}/purchase-history",
         "GET /api/v1/retail-customers/analytics/clv/backtest",
         "GET /api/v1/orders",
