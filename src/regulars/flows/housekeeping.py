@@ -1,4 +1,4 @@
-"""Forgetting what is over: sessions, tokens, failed sign-ins, kept answers, results of jobs, counters and proofs.
+"""Forgetting what is over: sessions, tokens, failed sign-ins, kept answers, events, results of jobs, counters, proofs.
 
 None of it means anything once its time has passed: whoever reads it compares the time too. Deleting keeps the tables
 small, and keeps no more about people than is needed.
@@ -14,6 +14,7 @@ from regulars.customers.repository_verifications import VerificationRepository
 from regulars.flows.repository_registrations import RegistrationRepository
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
+from regulars.kit.events import purge_events
 from regulars.kit.idempotency import IdempotencyKeys
 from regulars.kit.jobs import kept_for
 from regulars.kit.repository_jobs import JobRepository
@@ -50,6 +51,7 @@ async def _purged(database: Transactions, purge: Purge) -> int:
 
 def _purges(settings: Settings, clock: Clock) -> Mapping[str, Purge]:
     now, kept = clock.now(), timedelta(days=settings.idempotency_days)
+    events_end = now - timedelta(days=settings.events_kept_days)
     return {
         "refresh_tokens": lambda c: SessionRepository(c).purge_refresh_tokens(now, at_most=batch_size),
         "sessions": lambda c: SessionRepository(c).purge(now, at_most=batch_size),
@@ -57,6 +59,7 @@ def _purges(settings: Settings, clock: Clock) -> Mapping[str, Purge]:
         "idempotency_keys": lambda c: IdempotencyKeys(c, kept).purge(now, at_most=batch_size),
         "job_pieces": lambda c: JobRepository(c).purge_results(now, at_most=batch_size),
         "jobs": lambda c: JobRepository(c).purge(now - kept_for, at_most=batch_size),
+        "events": lambda c: purge_events(c, events_end, at_most=batch_size),
         "rate_limits": lambda c: RateLimitRepository(c).purge(now, at_most=batch_size),
         "registrations": lambda c: RegistrationRepository(c).purge(now, at_most=batch_size),
         "verifications": lambda c: VerificationRepository(c).purge(now, at_most=batch_size),
