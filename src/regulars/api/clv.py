@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Response
 
 from regulars.analytics.clv import CLVService
 from regulars.analytics.schemas import CLVAnalysisResponse, CLVCalculationRequest, CLVResponse
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
+from regulars.api.idempotency import Answer
+from regulars.api.long_work import LongWorkDep
 from regulars.api.routing import Router
 from regulars.customers.errors import CustomerErased
 from regulars.kit.schemas import Id
@@ -29,11 +31,22 @@ CLVDep = Annotated[CLVService, Depends(clv_service)]
 
 
 @router.post(
-    "/analytics/clv/calculate", operation_id="calculate_clv", summary="Calculate lifetime values", long_work=True
+    "/analytics/clv/calculate",
+    operation_id="calculate_clv",
+    summary="Calculate lifetime values",
+    response_model=CLVAnalysisResponse,
+    long_work=True,
 )
-async def calculate_clv(request: CLVCalculationRequest, clv: CLVDep, caller: MayRun) -> CLVAnalysisResponse:
+async def calculate_clv(
+    request: CLVCalculationRequest, clv: CLVDep, caller: MayRun, long_work: LongWorkDep
+) -> Response:
     """As of the store's today. Without `recalculate` only stale values are made anew."""
-    return await clv.calculate_clv(request, by=caller)
+
+    async def work() -> Answer:
+        return Answer(await clv.calculate_clv(request, by=caller), status=200)
+
+    rows = clv.rows_of(request.customer_ids)
+    return (await long_work.run("calculate_clv", request, work, rows=rows, is_shared=True)).response()
 
 
 @router.get("/analytics/clv/analysis", operation_id="get_clv_analysis", summary="Sum up the lifetime values of all")
