@@ -211,3 +211,53 @@ async def test_what_people_said_is_not_among_the_arguments(as_role: AsRole, conn
         await connection.execute("SELECT j.arguments::text, q.args::text FROM jobs j, procrastinate_jobs q")
     ).fetchall()
     assert "ann" not in arguments + queued
+
+
+import_url, csv_type = "/api/v1/orders/import", {"Content-Type": "text/csv"}
+header, good, bad = (
+    "order_id,ordered_at,total,email\n", "1,2026-01-02,10,a@example.com\n", "2,2026-01-02,-1,b@example.com\n"
+)  # fmt: skip
+
+
+async def test_a_file_of_orders_is_imported_by_a_job(shop: Shop) -> None:
+    importer = await shop.caller("service")
+    promised = await importer.post(import_url, content=header + good + bad, headers=csv_type | wanted)
+    assert (promised.status_code, promised.json()["kind"]) == (202, "import_orders")
+    await shop.work_off()
+    result = (await importer.get(promised.headers["location"] + "/result")).json()
+    assert result | {"errors": []} == {
+        "received": 2, "created": 1, "updated": 0, "unchanged": 0, "failed": 1, "customers_created": 1, "errors": [],
+    }  # fmt: skip
+    assert result["errors"] == [{"line": 3, "code": "total-negative", "message": "total is negative"}]
+    at_once = await importer.post(import_url, content=header + good, headers=csv_type)
+    assert (at_once.status_code, at_once.json()["unchanged"]) == (200, 1)
+    async with shop.database.transaction() as connection:
+        assert await fetch(connection, "SELECT source FROM orders") == [("till",)]
+        assert await fetch(connection, "SELECT FROM job_pieces WHERE part = 'input'") == []
+        assert "example.com" not in str(await fetch(connection, "SELECT arguments, error FROM jobs"))
+
+
+async def test_a_long_file_becomes_a_job_by_itself_and_keeps_its_key(shop: Shop) -> None:
+    shop.app.state.settings = shop.settings.model_copy(update={"sync_max_customers": 2})
+    importer, key = await shop.caller("service"), csv_type | {"Idempotency-Key": "k"}
+    assert (await importer.post(import_url, content=header + good, headers=csv_type)).status_code == 200
+    first = await importer.post(import_url, content=header + good + bad, headers=key)
+    again = await importer.post(import_url, content=header + good + bad, headers=key)
+    assert (first.status_code, again.status_code, again.content) == (202, 202, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    other = await importer.post(import_url, content=header + good + bad + good, headers=key)
+    assert (other.status_code, slug(other)) == (422, "idempotency-key-reused")
+    async with shop.database.transaction() as connection:
+        assert await fetch(connection, "SELECT count(*) FROM jobs") == [(1,)]
+
+
+async def test_a_file_that_is_none_of_orders_is_not_promised(shop: Shop) -> None:
+    importer = await shop.caller("service")
+    refused = await importer.post(import_url, content="order_id,total\n1,2\n", headers=csv_type | wanted)
+    assert (refused.status_code, slug(refused)) == (422, "validation")
+    async with shop.database.transaction() as connection:
+        assert await fetch(connection, "SELECT count(*) FROM jobs") == [(0,)]
+
+
+async def fetch(connection: Connection, query: str) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(query)).fetchall()  # type: ignore[arg-type]
