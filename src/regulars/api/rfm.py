@@ -16,6 +16,7 @@ from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.idempotency import Answer
 from regulars.api.long_work import LongWorkDep
 from regulars.api.routing import Router
+from regulars.api.tables import ReportFormatDep, as_table
 from regulars.customers.errors import CustomerErased
 from regulars.kit.errors import NotFound
 from regulars.kit.schemas import Id
@@ -59,10 +60,17 @@ async def calculate_rfm_scores(
     "/analytics/rfm/distribution",
     operation_id="get_rfm_segment_distribution",
     summary="Count the customers of every segment",
+    response_model=list[RFMSegmentDistribution],
+    **as_table,
 )
-async def get_rfm_segment_distribution(rfm: RFMDep, caller: MayRead) -> list[RFMSegmentDistribution]:  # noqa: ARG001
-    """All eleven segments and the prospects, with what they have spent."""
-    return await rfm.get_rfm_segment_distribution()
+async def get_rfm_segment_distribution(
+    rfm: RFMDep,
+    answer: ReportFormatDep,
+    caller: MayRead,  # noqa: ARG001
+) -> list[RFMSegmentDistribution] | Response:
+    """All eleven segments and the prospects, with what they have spent. `Accept: text/csv` gives a file."""
+    segments = await rfm.get_rfm_segment_distribution()
+    return answer("rfm-segments", segments, segments)
 
 
 @router.get(

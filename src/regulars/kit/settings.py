@@ -147,6 +147,16 @@ class Settings(BaseSettings):
     clv_multipliers: dict[str, float] = Field(
         default={}, description="Multipliers by segment that replace the defaults."
     )
+    clv_method: Literal["seed", "model", "blend"] = Field(
+        default="seed", description="How the command line and the nightly run make lifetime values."
+    )
+    clv_window_days: int = Field(
+        default=365, ge=1, le=36_500, description="How far the methods `model` and `blend` look ahead, in days."
+    )
+    clv_margin: float = Field(default=1, gt=0, le=1, description="The part of the money that is kept, for a model.")
+    clv_discount: float = Field(
+        default=0, ge=0, le=1, description="What money is worth less for a year of waiting, for a model."
+    )
 
     @field_validator("allowed_hosts", "trusted_proxies", "sms_countries", mode="before")
     @classmethod
