@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, IfMatchDep, SettingsDep, TransactionDep
 from regulars.api.downloads import download
+from regulars.api.long_work import LongWorkDep
 from regulars.api.routing import Router
 from regulars.customers.access import own_fields
 from regulars.customers.errors import AgeRestriction, CustomerErased, EmailTaken, PhoneTaken
@@ -104,12 +105,19 @@ async def search_customers(
     responses={200: {"content": {csv_type: {"schema": {"type": "string"}, "example": _csv_example}}}},
 )
 async def export_customers(
-    filters: RetailCustomerSearchFilters, customers: CustomersDep, clock: ClockDep, caller: MayExport
-) -> StreamingResponse:
+    filters: RetailCustomerSearchFilters,
+    customers: CustomersDep,
+    clock: ClockDep,
+    caller: MayExport,
+    long_work: LongWorkDep,
+) -> Response:
     """Every match, as of one moment; limit and offset do not count. Columns are the fields of RetailCustomerResponse.
 
     UTF-8 with a header row. Lists are JSON. A text that a spreadsheet would take for a formula gets a leading `'`.
     """
+    rows = customers.count_for_export(filters, by=caller)
+    if promised := await long_work.promise("export_customers", filters, rows=rows):
+        return promised.response()
     name = f"customers-{clock.today()}.csv"
     return await download(lambda file: customers.export_customers(filters, file, by=caller), csv_type, name=name)
 

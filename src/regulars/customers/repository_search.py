@@ -85,6 +85,11 @@ class CustomerSearchRepository(Repository):
             return CustomerCount(total, is_estimate=False)
         return CustomerCount(max(total, await self._estimate(conditions)), is_estimate=True)
 
+    async def count_up_to(self, filters: RetailCustomerSearchFilters, clock: Clock, at_most: int) -> int:
+        """How many customers match, counted up to a bound."""
+        conditions = await self._conditions(filters, clock)
+        return 0 if conditions is None else await self._count(conditions, at_most)
+
     async def find_claim(self, kind: str, value: str) -> UUID | None:
         """The id of the customer whom an identifier in its normal form belongs to."""
         customer_id: UUID | None = await self._value(

@@ -14,6 +14,16 @@ To add a kind:
 
 from collections.abc import Mapping
 
+from regulars.jobs import bulk_changes, calculations, imports
 from regulars.jobs.runs import Work
 
-kinds: Mapping[str, Work] = {}
+kinds: Mapping[str, Work] = {
+    "calculate_rfm_scores": calculations.calculate_rfm_scores,
+    "calculate_clv": calculations.calculate_clv,
+    "expire_loyalty_points": calculations.expire_loyalty_points,
+    "bulk_update_status": bulk_changes.bulk_update_status,
+    "bulk_update_tier": bulk_changes.bulk_update_tier,
+    "bulk_update_tags": bulk_changes.bulk_update_tags,
+    "export_customers": bulk_changes.export_customers,
+    "import_orders": imports.import_orders,
+}
