@@ -10,7 +10,7 @@ from uuid import UUID
 from regulars.formulas.rfm import RFMEdges, RFMScores
 
 RunKind = Literal["rfm", "clv", "all"]
-Coverage = Literal["full", "stale", "selected"]
+Coverage = Literal["full", "stale", "selected", "live"]
 EdgesBasis = Literal["quintiles", "fixed"]
 
 

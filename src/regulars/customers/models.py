@@ -50,6 +50,7 @@ class NewCustomer:
         created_on: The store's day of that instant, part of the customer number.
         external_ids: The person's id in other systems, by source; no two customers share one.
         user_id: The login that belongs to the person.
+        is_guest: Whether somebody bought without being a customer.
     """
 
     profile: CustomerProfile
@@ -57,6 +58,7 @@ class NewCustomer:
     created_on: date
     external_ids: Mapping[str, str] = field(default_factory=dict)
     user_id: UUID | None = None
+    is_guest: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +77,12 @@ class RetailCustomer(CustomerProfile):
         tier_start_date: When the tier began; None without points ever.
         tier_expiry_date: The instant at which a tier set by hand is over.
         version: Counts the changes of editable fields.
+        is_guest: Whether the person bought as a guest, and has not claimed the record yet by proving an address.
     """
 
     id: UUID
     customer_number: CustomerNumber
+    is_guest: bool
     is_active: bool
     is_email_verified: bool
     is_phone_verified: bool

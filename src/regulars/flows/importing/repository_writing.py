@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from psycopg.sql import SQL, Composed, Identifier, Placeholder
 
+from regulars.customers.repository_purchases import recompute_metrics, valid_order
 from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.rows import contact_fields, profile_fields
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Repository
-from regulars.orders.repository_sql import recompute_metrics, valid_order
 
 many_orders = 10_000
 
