@@ -174,6 +174,16 @@ class CustomerScore:
 
 
 @dataclass(frozen=True)
+class SegmentChange:
+    """A change of a customer's segment, and the run that made it; `segment_before` is None for the first one."""
+
+    changed_at: datetime
+    segment_before: str | None
+    segment: str
+    run_id: UUID
+
+
+@dataclass(frozen=True)
 class ValueSummary:
     """Lifetime values of all customers with orders.
 

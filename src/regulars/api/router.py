@@ -7,6 +7,7 @@ from regulars.api import (
     bulk,
     clients,
     clv,
+    customer_analytics,
     customers,
     health,
     loyalty,
@@ -35,6 +36,7 @@ routers: Sequence[Router] = (
     loyalty_reports.router,
     rfm.router,
     clv.router,
+    customer_analytics.router,
     orders.router,
     health.router,
 )

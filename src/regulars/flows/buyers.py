@@ -61,8 +61,3 @@ class Buyers:
             return known
         await record_events(self._connection, now, CustomerCreated(customer_id=guest.id, by_registration=False))
         return guest
-
-
-def can_be_reached(customer: RetailCustomer) -> bool:
-    """Whether the record can ever be somebody's: a guest without any address cannot be claimed."""
-    return not customer.is_guest or customer.email is not None or customer.phone is not None

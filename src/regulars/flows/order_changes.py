@@ -7,7 +7,7 @@ from decimal import Decimal
 from regulars.analytics.live import LiveScoring
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
-from regulars.flows.buyers import can_be_reached
+from regulars.flows.guests import can_be_reached
 from regulars.kit.audit import record_audit
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection

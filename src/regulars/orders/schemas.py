@@ -88,7 +88,7 @@ class OrderCreate(RequestSchema):
     def _names_one_customer_at_most(self) -> Self:
         named = (self.customer_id, self.customer_number, self.email, self.phone)
         if sum(name is not None for name in named) > 1:
-            raise PydanticCustomError("repeated", "at most one of customer_id, customer_number, email, phone")
+            raise PydanticCustomError("range", "at most one of customer_id, customer_number, email, phone")
         return self
 
     @property

@@ -48,7 +48,7 @@ class RefundCreate(RequestSchema):
             raise PydanticCustomError("missing", "exactly one of amount, lines is required")
         numbers = [line.line_number for line in self.lines or ()]
         if len(set(numbers)) < len(numbers):
-            raise PydanticCustomError("repeated", "a line may be named only once")
+            raise PydanticCustomError("range", "a line may be named only once")
         return self
 
 
