@@ -25,6 +25,7 @@ tables = (
     "verifications",
     "registrations",
     "events",
+    "early_reversals",
 )
 
 
@@ -71,6 +72,12 @@ async def fill(connection: Connection, clock: Clock) -> None:
     await connection.execute(
         "INSERT INTO events (occurred_at, kind)"
         " SELECT t - interval '30 days', 'thing.happened' FROM unnest(ARRAY[%(now)s - %(second)s, %(now)s]) t",
+        moments,
+    )
+    await connection.execute(
+        "INSERT INTO early_reversals (source, external_id, refund_id, request, received_at)"
+        " SELECT 'till', t::text, '', '{}', t - interval '90 days'"
+        " FROM unnest(ARRAY[%(now)s, %(now)s + %(second)s]) t",
         moments,
     )
     await connection.execute(

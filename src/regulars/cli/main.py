@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from regulars import __version__
-from regulars.cli import clients, customers, demo, imports, ledger, migrate, score, serve, users, worker
+from regulars.cli import clients, customers, demo, imports, ledger, migrate, rebuild, score, serve, users, worker
 from regulars.kit.errors import OperatorError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ imports.app.command("points")(ledger.import_points)
 app.add_typer(customers.app, name="customers")
 app.add_typer(imports.app, name="import")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(users.users, name="users")
 app.add_typer(clients.clients, name="clients")
 

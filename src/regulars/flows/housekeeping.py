@@ -11,6 +11,7 @@ from typing import Final
 from regulars.accounts.attempts import failures_count_for
 from regulars.accounts.repository_sessions import SessionRepository, SignInFailureRepository
 from regulars.customers.repository_verifications import VerificationRepository
+from regulars.flows.refund_order import early_reversals_kept
 from regulars.flows.repository_registrations import RegistrationRepository
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
@@ -18,6 +19,7 @@ from regulars.kit.events import purge_events
 from regulars.kit.idempotency import IdempotencyKeys
 from regulars.kit.repository_ratelimit import RateLimitRepository
 from regulars.kit.settings import Settings
+from regulars.orders.repository_refunds import EarlyReversalRepository
 
 batch_size: Final = 1_000
 most_batches: Final = 1_000
@@ -56,6 +58,7 @@ def _purges(settings: Settings, clock: Clock) -> Mapping[str, Purge]:
         "sign_in_failures": lambda c: SignInFailureRepository(c).purge(now - failures_count_for, at_most=batch_size),
         "idempotency_keys": lambda c: IdempotencyKeys(c, kept).purge(now, at_most=batch_size),
         "events": lambda c: purge_events(c, events_end, at_most=batch_size),
+        "early_reversals": lambda c: EarlyReversalRepository(c).purge(now - early_reversals_kept, at_most=batch_size),
         "rate_limits": lambda c: RateLimitRepository(c).purge(now, at_most=batch_size),
         "registrations": lambda c: RegistrationRepository(c).purge(now, at_most=batch_size),
         "verifications": lambda c: VerificationRepository(c).purge(now, at_most=batch_size),
