@@ -23,8 +23,7 @@ class LiveScoring:
     """Scores one customer in the transaction that changed the purchases.
 
     The edges are those of the latest full run, the day is today. All scores of a day stand under one run of their own,
-    with coverage `live`, so that each can be explained as any other; its history of segments tells what changed over
-    that day.
+    with coverage `live`, so that each can be explained as any other.
     """
 
     def __init__(self, connection: Connection, settings: Settings, clock: Clock) -> None:
@@ -53,7 +52,6 @@ class LiveScoring:
         movement = await self._live.write_score(score, with_value=basis.clv_run_id is not None)
         if movement.segment_before in {None, movement.segment}:
             return
-        await self._live.forget_there_and_back(customer_id, basis.live_run_id)
         moved = SegmentChanged(
             customer_id=customer_id,
             segment_before=RFMSegment(movement.segment_before),
@@ -71,27 +69,32 @@ class LiveScoring:
         return await self._live.get_basis(today)
 
     def _score(self, facts: PurchaseFacts, basis: LiveBasis, run_id: UUID) -> dict[str, Any]:
-        """What the formulas say, as it is stored: a value is cut, not rounded, as a run does."""
+        """What the formulas say, as it is stored."""
         scores = None
         if facts.recency_days is not None:
             edges = StoredEdges.from_json(basis.edges).edges
             scores = edges.score(facts.recency_days, facts.recent_orders, facts.recent_net)
         segment = scores.segment if scores else RFMSegment.PROSPECT
-        rules = rules_from(basis.parameters)
-        value = customer_lifetime_value(facts.net, facts.orders, facts.age_days or 0, segment, rules)
-        now = self._clock.now()
-        return {
+        score = {
             "customer_id": facts.customer_id,
             "recency_score": scores.recency if scores else None,
             "frequency_score": scores.frequency if scores else None,
             "monetary_score": scores.monetary if scores else None,
             "segment": segment,
             "rfm_run_id": run_id,
-            "rfm_scored_at": now,
+            "rfm_scored_at": self._clock.now(),
+        }
+        return score if basis.clv_run_id is None else score | self._value(facts, segment, basis, run_id)
+
+    def _value(self, facts: PurchaseFacts, segment: RFMSegment, basis: LiveBasis, run_id: UUID) -> dict[str, Any]:
+        """The value by the formula: cut, not rounded, as a run does."""
+        rules = rules_from(basis.parameters)
+        value = customer_lifetime_value(facts.net, facts.orders, facts.age_days or 0, segment, rules)
+        return {
             "clv": value.value.quantize(_stored_digits, ROUND_DOWN),
             "clv_reason": value.reason,
             "clv_method": "seed",
             "clv_run_id": run_id,
-            "clv_scored_at": now,
+            "clv_scored_at": self._clock.now(),
             "clv_window_days": basis.window_days,
         }

@@ -65,7 +65,8 @@ _basis = SQL("""
 """).format(rfm=_latest.format("rfm"), clv=_latest.format("clv"))
 
 _rfm = ("recency_score", "frequency_score", "monetary_score", "segment", "rfm_run_id", "rfm_scored_at")
-_clv = ("clv", "clv_reason", "clv_method", "clv_run_id", "clv_scored_at", "clv_window_days")
+_forecast = ("p_buy", "expected_orders", "median_wait_days", "next_order_on", "clv_low", "clv_high")
+_clv = ("clv", "clv_reason", "clv_method", "clv_run_id", "clv_scored_at", "clv_window_days", *_forecast)
 
 
 def _write_of(columns: tuple[str, ...]) -> Composed:
@@ -78,7 +79,7 @@ def _write_of(columns: tuple[str, ...]) -> Composed:
             INSERT INTO segment_history (customer_id, run_id, segment_before, segment, changed_at)
             SELECT %(customer_id)s, %(rfm_run_id)s, segment_before, segment, %(rfm_scored_at)s
             FROM written WHERE segment_before IS DISTINCT FROM segment
-            ON CONFLICT (customer_id, run_id) DO UPDATE SET segment = excluded.segment, changed_at = excluded.changed_at
+            ON CONFLICT (customer_id, run_id, changed_at) DO UPDATE SET segment = excluded.segment
         )
         SELECT segment_before, segment FROM written
     """).format(
@@ -137,14 +138,11 @@ class LiveScoreRepository(Repository):
         )
 
     async def write_score(self, score: Mapping[str, Any], *, with_value: bool) -> Movement:
-        """Write the scores of a customer, and the value with them; a segment that moved is history of the day."""
-        movement = await self._one(Movement, _write_both if with_value else _write_rfm, score)
+        """Write the scores of a customer, and the value with them, of which the formula forecasts nothing more.
+
+        A segment that moved is history.
+        """
+        statement, forecast = (_write_both, dict.fromkeys(_forecast)) if with_value else (_write_rfm, {})
+        movement = await self._one(Movement, statement, {**score, **forecast})
         assert movement is not None, "INSERT ... DO UPDATE returns its row"  # noqa: S101
         return movement
-
-    async def forget_there_and_back(self, customer_id: UUID, run_id: UUID) -> None:
-        """Take back from the history what came to nothing within the day."""
-        await self._execute(
-            "DELETE FROM segment_history WHERE customer_id = %s AND run_id = %s AND segment_before = segment",
-            [customer_id, run_id],
-        )

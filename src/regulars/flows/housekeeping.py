@@ -1,4 +1,4 @@
-"""Forgetting what is over: sessions, tokens, failed sign-ins, kept answers, events, counters and proofs.
+"""Forgetting what is over: sessions, tokens, failed sign-ins, kept answers, events, results of jobs, counters, proofs.
 
 None of it means anything once its time has passed: whoever reads it compares the time too. Deleting keeps the tables
 small, and keeps no more about people than is needed.
@@ -17,6 +17,8 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
 from regulars.kit.events import purge_events
 from regulars.kit.idempotency import IdempotencyKeys
+from regulars.kit.jobs import kept_for
+from regulars.kit.repository_jobs import JobRepository
 from regulars.kit.repository_ratelimit import RateLimitRepository
 from regulars.kit.settings import Settings
 from regulars.orders.repository_refunds import EarlyReversalRepository
@@ -59,6 +61,8 @@ def _purges(settings: Settings, clock: Clock) -> Mapping[str, Purge]:
         "idempotency_keys": lambda c: IdempotencyKeys(c, kept).purge(now, at_most=batch_size),
         "events": lambda c: purge_events(c, events_end, at_most=batch_size),
         "early_reversals": lambda c: EarlyReversalRepository(c).purge(now - early_reversals_kept, at_most=batch_size),
+        "job_pieces": lambda c: JobRepository(c).purge_results(now, at_most=batch_size),
+        "jobs": lambda c: JobRepository(c).purge(now - kept_for, at_most=batch_size),
         "rate_limits": lambda c: RateLimitRepository(c).purge(now, at_most=batch_size),
         "registrations": lambda c: RegistrationRepository(c).purge(now, at_most=batch_size),
         "verifications": lambda c: VerificationRepository(c).purge(now, at_most=batch_size),

@@ -198,3 +198,27 @@ class FullOrder:
 def _refund_line(row: Sequence[Any]) -> RefundLine:
     """A line as the database tells it: in JSON, with its numbers as texts so that they stay exact."""
     return RefundLine(int(row[0]), Decimal(row[1]), Decimal(row[2]))
+
+
+@dataclass(frozen=True)
+class Product:
+    """An entry of the catalogue. Orders may name products that have none."""
+
+    sku: str
+    name: str | None
+    brand: str | None
+    category: str | None
+    department: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class ProductEntry:
+    """What somebody says about a product; None says nothing."""
+
+    sku: str
+    name: str | None = None
+    brand: str | None = None
+    category: str | None = None
+    department: str | None = None

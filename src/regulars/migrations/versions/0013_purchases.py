@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0019"
 
 
 def upgrade() -> None:
@@ -37,6 +37,9 @@ def upgrade() -> None:
         )
     """)
     op.execute("CREATE INDEX early_reversals_received ON early_reversals (received_at)")
+    # The live run of a day may move a customer more than once.
+    op.execute("ALTER TABLE segment_history DROP CONSTRAINT segment_history_pkey")
+    op.execute("ALTER TABLE segment_history ADD PRIMARY KEY (customer_id, run_id, changed_at)")
     op.execute("ALTER TABLE scoring_runs DROP CONSTRAINT scoring_runs_coverage_check")
     op.execute("""
         ALTER TABLE scoring_runs ADD CONSTRAINT scoring_runs_coverage_check
@@ -51,6 +54,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP INDEX scoring_runs_live")
+    op.execute("DELETE FROM segment_history WHERE run_id IN (SELECT id FROM scoring_runs WHERE coverage = 'live')")
+    op.execute("ALTER TABLE segment_history DROP CONSTRAINT segment_history_pkey")
+    op.execute("ALTER TABLE segment_history ADD PRIMARY KEY (customer_id, run_id)")
     op.execute("DELETE FROM scoring_runs WHERE coverage = 'live'")
     op.execute("ALTER TABLE scoring_runs DROP CONSTRAINT scoring_runs_coverage_check")
     op.execute("""
