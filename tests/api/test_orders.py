@@ -73,8 +73,16 @@ async def test_an_order_is_stored_with_lines_and_metrics(as_role: AsRole, connec
         "channel": None,
         "metadata": {"basket": [1]},
         "lines": [
-            {"line_number": 1, "sku": "SOAP", "quantity": "2", "unit_price": "5", "discount": "0.00", "total": "10.00",
-             "category": None, "brand": None},
+            {
+                "line_number": 1,
+                "sku": "SOAP",
+                "quantity": "2",
+                "unit_price": "5",
+                "discount": "0.00",
+                "total": "10.00",
+                "category": None,
+                "brand": None,
+            },
             {
                 "line_number": 2,
                 "sku": "TEA",
