@@ -15,6 +15,7 @@ from regulars.cli import (
     ledger,
     migrate,
     privacy,
+    rebuild,
     score,
     serve,
     users,
@@ -42,6 +43,7 @@ app.add_typer(customers.app, name="customers")
 app.add_typer(imports.app, name="import")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(users.users, name="users")
 app.add_typer(clients.clients, name="clients")
 

@@ -135,6 +135,17 @@ class Settings(BaseSettings):
 
     customer_self_redeem: bool = Field(default=True, description="Whether customers may redeem their own points.")
 
+    early_refunds: Literal["refuse", "hold"] = Field(
+        default="refuse",
+        description="What happens to a refund or cancellation that names an order by source and external_id which is"
+        " not known yet. refuse: 404. hold: it is kept, and done when the order arrives.",
+    )
+    live_scoring: bool = Field(
+        default=True,
+        description="Whether scores, segment and lifetime value follow each order at once, by the edges of the latest"
+        " full run.",
+    )
+
     rfm_edges: Literal["quintiles", "fixed"] = Field(
         default="quintiles", description="Whether scores compare customers, or go by fixed thresholds."
     )
