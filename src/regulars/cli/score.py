@@ -12,10 +12,19 @@ from rich.table import Table
 
 from regulars.analytics.models import ScoringRequest, ScoringRun
 from regulars.analytics.rfm import RFMService
+from regulars.analytics.run_parameters import fallback_of
 from regulars.analytics.schemas import RFMSegmentDistribution
 from regulars.cli.context import one_transaction, ready_database
 from regulars.kit.errors import OperatorError
 from regulars.kit.settings import Settings, load_settings
+
+
+class How(StrEnum):
+    """How lifetime values are made."""
+
+    SEED = "seed"
+    MODEL = "model"
+    BLEND = "blend"
 
 
 class What(StrEnum):
@@ -31,8 +40,26 @@ def score_customers(
     as_of: Annotated[
         str | None, typer.Option(metavar="DATE", help="Look at the shop as on this day; default: today.")
     ] = None,
+    method: Annotated[
+        How | None,
+        typer.Option(
+            help="Lifetime values by the formula (seed), by models fitted to the shop's orders (model), or half by"
+            " those and half by the last period (blend); default: the setting."
+        ),
+    ] = None,
     window_days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="Horizon of lifetime values; default: the whole lifespan.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=36_500,
+            help="Horizon of lifetime values; default: the whole lifespan, for models the window of the settings.",
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(min=0.0001, max=1, help="Part of the money that is kept; for models.")
+    ] = None,
+    discount: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Loss of worth in a year of waiting; for models.")
     ] = None,
     history_days: Annotated[
         int | None, typer.Option(min=1, max=36_500, help="How far back orders count for RFM; default: all of them.")
@@ -47,6 +74,9 @@ def score_customers(
         started_by="operator",
         history_days=history_days,
         window_days=window_days,
+        method=method.value if method else settings.clv_method,
+        margin=margin,
+        discount=discount,
     )
     with ready_database(settings) as url:
         run, segments = asyncio.run(_score(url, settings, request))
@@ -94,6 +124,8 @@ def _summary(run: ScoringRun, segments: list[RFMSegmentDistribution], settings: 
         "as_of": run.as_of.isoformat(),
         "history_days": run.history_days,
         "window_days": run.window_days,
+        "method": run.method,
+        "fallback": fallback_of(run),
         "currency": settings.currency,
         "edges": run.edges,
         "counts": dict(run.counts),
@@ -126,8 +158,12 @@ def _print(run: ScoringRun, segments: list[RFMSegmentDistribution], settings: Se
     )
     if run.stored_edges is not None and run.stored_edges.basis == "fixed":
         console.print("fixed thresholds were used", highlight=False)
+    fallback = fallback_of(run)
+    if fallback is not None:
+        console.print(f"no model, values are by the formula: {fallback.sentence}", highlight=False, soft_wrap=True)
 
 
 def _stages(run: ScoringRun) -> str:
-    stages = ", ".join(f"{stage} {run.seconds[stage]:.2f}" for stage in ("facts", "edges", "scores", "write"))
+    known = [stage for stage in ("facts", "edges", "model", "scores", "write") if stage in run.seconds]
+    stages = ", ".join(f"{stage} {run.seconds[stage]:.2f}" for stage in known)
     return f"{run.seconds['total']:.2f} s ({stages})"
