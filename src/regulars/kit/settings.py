@@ -106,6 +106,12 @@ class Settings(BaseSettings):
         description="How long a server that was told to stop goes on answering while /readyz already says no.",
     )
     import_max_bytes: int = Field(default=100 * 1024 * 1024, ge=1, description="Largest order file taken over HTTP.")
+    sync_max_customers: int = Field(
+        default=100_000, ge=0, description="Work on more customers or rows than this becomes a job by itself."
+    )
+    job_result_max_bytes: int = Field(
+        default=1024 * 1024 * 1024, ge=1, description="Largest result of a job that is kept for its caller."
+    )
     idempotency_days: int = Field(
         default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key."
     )
