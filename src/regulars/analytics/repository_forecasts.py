@@ -1,15 +1,13 @@
 """What models of lifetime value read of the staged facts, and how their forecasts come back: grouped numbers only."""
 
-from collections.abc import Mapping
-
 import numpy as np
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL
 
-from regulars.analytics.binary_rows import Columns, read_columns, write_columns
+from regulars.analytics.binary_rows import write_columns
+from regulars.analytics.repository_columns import ColumnsRepository
 from regulars.analytics.repository_facts import everyone
 from regulars.analytics.repository_stage import chosen
 from regulars.analytics.value_models import Forecasts, Histories, OrderValues
-from regulars.kit.database import Repository
 
 _kinds = {"x": "i4", "t_x": "i4", "T": "i4"}
 _forecasts = {
@@ -23,7 +21,7 @@ _forecasts = {
 }
 
 
-class ForecastRepository(Repository):
+class ForecastRepository(ColumnsRepository):
     """Between `scoring_facts` and the models."""
 
     async def get_histories(self, *, only_chosen: bool = False) -> Histories:
@@ -72,11 +70,3 @@ class ForecastRepository(Repository):
             for piece in write_columns(columns, {**_kinds, **_forecasts}):
                 await copy.write(piece)
         await self._execute("ANALYZE scoring_forecasts")
-
-    async def _columns(self, statement: SQL | Composed, types: Mapping[str, str]) -> Columns:
-        data = bytearray()
-        copied = SQL("COPY ({}) TO STDOUT (FORMAT BINARY)").format(statement)
-        async with self._connection.cursor() as cursor, cursor.copy(copied) as copy:
-            async for block in copy:
-                data += block
-        return read_columns(data, types)

@@ -173,9 +173,7 @@ class CLVModelInputs(ResponseSchema):
     repeat_days: int = Field(description="x: days with an order after the first one.")
     days_to_last: int = Field(description="t_x: from the first order to the last.")
     days_known: int = Field(description="T: from the first order to `as_of`.")
-    probability_active: float = Field(
-        description="That the customer has not stopped; for churn, see `p_buy`."
-    )
+    probability_active: float = Field(description="That the customer has not stopped; for churn, see `p_buy`.")
     expected_orders: float = Field(description="In the window.")
     expected_order_value: MoneyText | None = Field(description="Of a day with orders; null where nothing was brought.")
     last_period: MoneyText = Field(description="What the last `window_days` brought.")

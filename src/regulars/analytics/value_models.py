@@ -174,6 +174,17 @@ def refusal_of(histories: Histories) -> ModelRefusal | None:
     return None
 
 
+def measured(refusal: ModelRefusal, histories: Histories) -> tuple[int, int]:
+    """What is needed and what there is: customers, days, or orders; of a search for parameters, one that ends."""
+    if refusal is ModelRefusal.FEW_CUSTOMERS:
+        return least_customers, int(histories.customers.sum())
+    if refusal is ModelRefusal.SHORT_HISTORY:
+        return least_days, int(histories.T.max())
+    if refusal is ModelRefusal.NO_THIRD_ORDER:
+        return least_orders, int(histories.x.max()) + 1
+    return 1, 0
+
+
 def fit_model(histories: Histories, order_values: OrderValues, terms: Terms) -> ValueModel | ModelRefusal:
     """The model of a shop, or why there is none.
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from regulars.analytics.rfm import RFMService
 from regulars.analytics.run_parameters import fallback_of
 from regulars.analytics.schemas import RFMSegmentDistribution
 from regulars.cli.context import one_transaction, ready_database
-from regulars.kit.errors import OperatorError
+from regulars.cli.days import past_day
 from regulars.kit.settings import Settings, load_settings
 
 
@@ -70,7 +69,7 @@ def score_customers(
     settings = load_settings()
     request = ScoringRequest(
         kind=what.value,
-        as_of=_day(as_of, settings),
+        as_of=past_day(as_of, settings),
         started_by="operator",
         history_days=history_days,
         window_days=window_days,
@@ -84,27 +83,6 @@ def score_customers(
         typer.echo(json.dumps(_summary(run, segments, settings)))
     else:
         _print(run, segments, settings)
-
-
-def _day(text: str | None, settings: Settings) -> date:
-    today = settings.clock.today()
-    if text is None:
-        return today
-    day = _parsed(text)
-    if day is None:
-        raise OperatorError(f"{text!r} is no day.", "Write it as YYYY-MM-DD.")
-    if day > today:
-        raise OperatorError(f"{day} has not happened yet.", f"Choose a day up to today, {today}.")
-    return day
-
-
-def _parsed(text: str) -> date | None:
-    """A day in the one form that is taken; Python knows several."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if day.isoformat() == text else None
 
 
 async def _score(

@@ -72,7 +72,7 @@ def climb(slope: Slope, place: Numbers, curvature: Numbers) -> Top:
 
 
 def _uphill(slope: Slope, place: Numbers, value: float, step: Numbers) -> tuple[Numbers, float, Numbers] | None:
-    """The step, halved until it leads neither down nor too far, with the function at its end. None if it always does."""
+    """The step, halved until it leads neither down nor too far, and the function at its end. None if it always does."""
     for _ in range(30):
         if np.abs(place + step).max() <= _farthest:
             higher, gradient = slope(place + step)
