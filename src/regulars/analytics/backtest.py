@@ -30,7 +30,7 @@ from regulars.kit.database import Connection
 from regulars.kit.settings import Settings
 
 methods = ("model", "blend", "seed", "last", "mean")
-"""Those of lifetime value, and two that know little: each spends as in the last period, or all as all did on average."""
+"""Those of lifetime value, and two that know little: each spends as in the last period, or all as all did together."""
 
 least_of_segment = 30
 """Below so many customers a segment says nothing about its multiplier."""
