@@ -1,36 +1,28 @@
 """The back-test: what every method would have said on a day in the past, against what has come since."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import numpy as np
 
 from regulars.analytics.errors import InsufficientData
 from regulars.analytics.models import Period
+from regulars.analytics.models_backtest import Backtest, Multiplier, methods
 from regulars.analytics.repository_backtest import BacktestRepository, Outcomes
 from regulars.analytics.repository_forecasts import ForecastRepository
 from regulars.analytics.repository_stage import ScoringStageRepository
 from regulars.analytics.run_parameters import clv_rules, fixed_edges
 from regulars.analytics.runs import least_ranked
+from regulars.analytics.schemas_backtest import CLVBacktestQuery, CLVBacktestResponse
 from regulars.analytics.value_models import ModelRefusal, Numbers, Terms, ValueModel, blend_share, fit_model, measured
 from regulars.customers.repository_scores import CustomerScoresRepository
-from regulars.formulas.backtesting import (
-    Accuracy,
-    Calibration,
-    Decile,
-    accuracy,
-    calibration,
-    deciles,
-    fitting_lifespan,
-)
+from regulars.formulas.backtesting import accuracy, calibration, deciles, fitting_lifespan
 from regulars.formulas.clv import CLVRules, window_share
 from regulars.formulas.rfm import RFMSegment
+from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.settings import Settings
-
-methods = ("model", "blend", "seed", "last", "mean")
-"""Those of lifetime value, and two that know little: each spends as in the last period, or all as all did together."""
 
 least_of_segment = 30
 """Below so many customers a segment says nothing about its multiplier."""
@@ -38,59 +30,37 @@ least_of_segment = 30
 _multiplier_bounds = (0.05, 10.0)
 
 
-@dataclass(frozen=True)
-class Multiplier:
-    """What a segment's customers did, and the multiplier that would have foretold it.
-
-    Attributes:
-        current: By which the formula went.
-        expected: What the formula said they would spend together.
-        spent: What they spent.
-        proposed: None where too few customers are in the segment.
-    """
-
-    segment: RFMSegment
-    customers: int
-    current: float
-    expected: float
-    spent: float
-    proposed: float | None
-
-
-@dataclass(frozen=True)
-class Backtest:
-    """The findings.
-
-    Attributes:
-        calibrated_until: The day of the predictions.
-        window_days: How far they reach.
-        customers: With an order by that day.
-        model: As it was fitted to the orders until then.
-        accuracy: By method.
-        deciles: By method, the best tenth of its ranking first.
-        calibration: Of the chance to buy.
-        multipliers: By segment, those that have customers.
-    """
-
-    calibrated_until: date
-    window_days: int
-    customers: int
-    model: ValueModel
-    accuracy: Mapping[str, Accuracy]
-    deciles: Mapping[str, Sequence[Decile]]
-    calibration: Sequence[Calibration]
-    multipliers: Sequence[Multiplier]
-
-
 class BacktestService:
-    """Looks back on connections of others; writes nothing that outlives the transaction."""
+    """Looks back; writes nothing that outlives the transaction.
 
-    def __init__(self, connection: Connection, settings: Settings) -> None:
+    Args:
+        connection: In a transaction.
+        settings: Rules of the formula, the shop's time zone and currency.
+        clock: The shop's own, unless a test hands in another.
+    """
+
+    def __init__(self, connection: Connection, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
+        self._clock = clock or settings.clock
         self._stage = ScoringStageRepository(connection)
         self._scores = CustomerScoresRepository(connection)
         self._forecasts = ForecastRepository(connection)
         self._outcomes = BacktestRepository(connection)
+
+    async def count_customers(self, at_most: int) -> int:
+        """How many customers a back-test is about, counted up to a bound."""
+        return await self._outcomes.count_customers(at_most)
+
+    async def get_clv_backtest(self, query: CLVBacktestQuery) -> CLVBacktestResponse:
+        """Predict the days up to the store's today from what was known before them.
+
+        Raises:
+            InsufficientData: the orders before them cannot carry a model.
+        """
+        calibrated_until = self._clock.today() - timedelta(days=query.holdout_days)
+        return CLVBacktestResponse.of(
+            await self.backtest(calibrated_until, query.holdout_days), self._settings.currency
+        )
 
     async def backtest(self, calibrated_until: date, window_days: int) -> Backtest:
         """Calibrate until a day, predict the window after it, compare.
@@ -109,24 +79,15 @@ class BacktestService:
         found = await self._outcomes.get_outcomes(rules.floor_days)
         await self._stage.drop()
         await self._outcomes.drop()
-        predictions = _predictions(found, model, rules)
-        return Backtest(
-            calibrated_until=calibrated_until,
-            window_days=window_days,
-            customers=len(found.spent),
-            model=model,
-            accuracy={method: accuracy(predictions[method], found.spent) for method in methods},
-            deciles={method: deciles(predictions[method], found.spent) for method in ("model", "blend", "seed")},
-            calibration=calibration(found.p_buy, found.orders > 0),
-            multipliers=_multipliers(found, predictions["seed"], rules, window_days),
-        )
+        return await asyncio.to_thread(_compared, calibrated_until, found, model, rules)
 
     async def _predicted(self, calibrated_until: date, window_days: int, rules: CLVRules) -> ValueModel:
         """Stage facts, scores and forecasts as a run on that day would have made them."""
         await self._stage.stage_facts(Period(calibrated_until, last_days=window_days), only_chosen=False)
         population = await self._stage.count_population()
         histories = await self._forecasts.get_histories()
-        model = fit_model(histories, await self._forecasts.get_order_values(), Terms(window_days))
+        order_values = await self._forecasts.get_order_values()
+        model = await asyncio.to_thread(fit_model, histories, order_values, Terms(window_days))
         if isinstance(model, ModelRefusal):
             await self._stage.drop()
             needed, have = measured(model, histories)
@@ -135,8 +96,22 @@ class BacktestService:
         edges = fixed_edges(self._settings) if use_fixed else await self._stage.get_quintile_edges()
         await self._scores.stage_scored_customers()
         await self._stage.fill_scores(edges, rules)
-        await self._forecasts.stage_forecasts(histories, model.forecast(histories))
+        await self._forecasts.stage_forecasts(histories, await asyncio.to_thread(model.forecast, histories))
         return model
+
+
+def _compared(calibrated_until: date, found: Outcomes, model: ValueModel, rules: CLVRules) -> Backtest:
+    predictions, window_days = _predictions(found, model, rules), model.terms.window_days
+    return Backtest(
+        calibrated_until=calibrated_until,
+        window_days=window_days,
+        customers=len(found.spent),
+        model=model,
+        accuracy={method: accuracy(predictions[method], found.spent) for method in methods},
+        deciles={method: deciles(predictions[method], found.spent) for method in ("model", "blend", "seed")},
+        calibration=calibration(found.p_buy, found.orders > 0),
+        multipliers=_multipliers(found, predictions["seed"], rules, window_days),
+    )
 
 
 def _predictions(found: Outcomes, model: ValueModel, rules: CLVRules) -> Mapping[str, Numbers]:

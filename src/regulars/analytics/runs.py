@@ -1,5 +1,6 @@
 """One scoring run, from the orders to the written scores: facts, edges, scores, rows that changed."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,7 +20,7 @@ from regulars.analytics.run_parameters import (
     parameters_of,
     terms_of,
 )
-from regulars.analytics.value_models import ModelRefusal, ValueModel, fit_model
+from regulars.analytics.value_models import Histories, ModelRefusal, ValueModel, fit_model
 from regulars.customers.repository_scores import CustomerScoresRepository, Freshness, ScoringStamp, WrittenScores
 from regulars.formulas.clv import CLVRules
 from regulars.formulas.rfm import RFMEdges
@@ -217,10 +218,14 @@ class ScoringService:
     async def _forecast(self, plan: RunPlan) -> ValueModel | ModelRefusal:
         """Fit the model unless the plan brings one, and stage its forecasts; or say why there is none."""
         histories = await self._forecasts.get_histories()
-        model = plan.model or fit_model(histories, await self._forecasts.get_order_values(), terms_of(plan.request))
+        model = plan.model or await self._fitted(plan, histories)
         if isinstance(model, ValueModel):
-            await self._forecasts.stage_forecasts(histories, model.forecast(histories))
+            await self._forecasts.stage_forecasts(histories, await asyncio.to_thread(model.forecast, histories))
         return model
+
+    async def _fitted(self, plan: RunPlan, histories: Histories) -> ValueModel | ModelRefusal:
+        order_values = await self._forecasts.get_order_values()
+        return await asyncio.to_thread(fit_model, histories, order_values, terms_of(plan.request))
 
     async def _scored(
         self, plan: RunPlan, edges: RFMEdges, rules: CLVRules, model: ValueModel | ModelRefusal | None

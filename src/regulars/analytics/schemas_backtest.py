@@ -5,10 +5,18 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from regulars.analytics.backtest import Backtest
+from regulars.analytics.models_backtest import Backtest
 from regulars.formulas.rfm import RFMSegment
 from regulars.kit.money import format_money
-from regulars.kit.schemas import Day, MoneyText, ResponseSchema
+from regulars.kit.schemas import Day, MoneyText, QuerySchema, ResponseSchema
+
+
+class CLVBacktestQuery(QuerySchema):
+    """Which days are predicted."""
+
+    holdout_days: int = Field(
+        default=90, ge=1, le=3650, description="The last so many days, up to today; the methods know what was before."
+    )
 
 
 class CLVMethodAccuracy(ResponseSchema):

@@ -14,6 +14,7 @@ To add a kind:
 
 from collections.abc import Mapping
 
+from regulars.jobs.backtests import get_clv_backtest
 from regulars.jobs.runs import Work
 
-kinds: Mapping[str, Work] = {}
+kinds: Mapping[str, Work] = {"get_clv_backtest": get_clv_backtest}
