@@ -58,7 +58,7 @@ class BacktestRepository(ColumnsRepository):
 
     async def count_customers(self, at_most: int) -> int:
         """All customers, counted up to a bound."""
-        found: int = await self._value("SELECT count(*) FROM (SELECT FROM customers LIMIT %s) AS some", [at_most])
+        found: int = await self._value("SELECT count(*) FROM (SELECT FROM customers LIMIT %s) AS counted", [at_most])
         return found
 
     async def stage_outcomes(self, until: date, window_days: int) -> None:
