@@ -14,7 +14,7 @@ source = root / "src" / "regulars"
 modules = sorted(path for path in source.rglob("*.py"))
 
 sql_places = re.compile(
-    r"repository\w*\.py$|^analytics/sql/|^kit/(database|idempotency|audit|postgres)\.py$|^migrations/"
+    r"repository\w*\.py$|^analytics/sql/|^kit/(database|idempotency|audit|events|postgres)\.py$|^migrations/"
 )
 clock_place = "kit/clock.py"
 commit_places = re.compile(r"^kit/database\.py$|^jobs/|^cli/|^migrations/")

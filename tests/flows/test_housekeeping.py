@@ -24,6 +24,7 @@ tables = (
     "rate_limits",
     "verifications",
     "registrations",
+    "events",
 )
 
 
@@ -65,6 +66,11 @@ async def fill(connection: Connection, clock: Clock) -> None:
     await connection.execute(
         "INSERT INTO verifications (kind, subject_id, address, created_at, expires_at)"
         " SELECT 'email', uuidv4(), 'a@example.com', t, t FROM unnest(ARRAY[%(now)s, %(now)s + %(second)s]) t",
+        moments,
+    )
+    await connection.execute(
+        "INSERT INTO events (occurred_at, kind)"
+        " SELECT t - interval '30 days', 'thing.happened' FROM unnest(ARRAY[%(now)s - %(second)s, %(now)s]) t",
         moments,
     )
     await connection.execute(

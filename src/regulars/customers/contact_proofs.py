@@ -8,6 +8,7 @@ from phonenumbers import PhoneNumberType, number_type, parse, region_code_for_nu
 
 from regulars.customers.access import require_visible
 from regulars.customers.errors import AlreadyVerified, InvalidCode, InvalidOrExpiredToken, UnsupportedCountry
+from regulars.customers.events import CustomerVerified
 from regulars.customers.identifiers import Phone
 from regulars.customers.masking import mask_email, mask_phone
 from regulars.customers.models import RetailCustomer
@@ -19,6 +20,7 @@ from regulars.kit.audit import record_audit
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
+from regulars.kit.events import record_events
 from regulars.kit.keyed_hashes import KeyedHashes
 from regulars.kit.queue import enqueue
 from regulars.kit.security import Principal
@@ -101,8 +103,7 @@ class ContactProofs:
             await self._spend_email_token(customer_id, proof.token)
         else:
             await self._override(customer_id, proof, by, "email")
-        await self._customers.mark_email_verified(customer_id, now=self._clock.now())
-        return await self._result(customer_id)
+        return await self._proved(customer_id, "email")
 
     async def count_code(self, customer_id: UUID, by: Principal) -> Verification:
         """Count a try at the code of a customer. Commit before `prove_phone()`.
@@ -134,8 +135,7 @@ class ContactProofs:
             await self._verifications.check_code(counted, proof.code)
         else:
             await self._override(customer_id, proof, by, "phone")
-        await self._customers.mark_phone_verified(customer_id, now=self._clock.now())
-        return await self._result(customer_id)
+        return await self._proved(customer_id, "phone")
 
     async def _spend_email_token(self, customer_id: UUID, token: str) -> None:
         """One refusal for every reason: a stranger with a token learns nothing about customers."""
@@ -173,7 +173,11 @@ class ContactProofs:
         require_visible(customer, by, scope)
         return customer
 
-    async def _result(self, customer_id: UUID) -> VerificationResult:
+    async def _proved(self, customer_id: UUID, channel: Channel) -> VerificationResult:
+        now, customers = self._clock.now(), self._customers
+        mark = customers.mark_email_verified if channel == "email" else customers.mark_phone_verified
+        await mark(customer_id, now=now)
+        await record_events(self._connection, now, CustomerVerified(customer_id=customer_id, channel=channel))
         customer = await self._customers.get(customer_id)
         return VerificationResult(
             customer_id=customer.id,

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from regulars.customers.access import is_masked_for, require_filters_allowed, require_visible
 from regulars.customers.contact_proofs import ContactProofs
+from regulars.customers.events import CustomerCreated
 from regulars.customers.identifiers import CustomerNumber, Email
 from regulars.customers.models import NewCustomer, RetailCustomer
 from regulars.customers.repository_verifications import Verification
@@ -35,6 +36,7 @@ class RetailCustomerService(CustomerLifecycle, CustomerBulkChanges, CustomerExpo
         now = self._clock.now()
         customer = await self._customers.create_customer(NewCustomer(data.profile(), now, self._clock.day_of(now)))
         await self._audit("create_customer", by, customer.id, fields=sorted(data.model_fields_set))
+        await self._tell(CustomerCreated(customer_id=customer.id, by_registration=False))
         return self._shown(customer, by)
 
     async def get_customer(self, customer_id: UUID, by: Principal) -> RetailCustomerResponse:

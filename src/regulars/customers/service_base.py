@@ -13,6 +13,7 @@ from regulars.kit.audit import record_audit
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
+from regulars.kit.events import Event, record_events
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
@@ -50,6 +51,9 @@ class CustomerServiceBase:
             fields=fields,
             facts=facts,
         )
+
+    async def _tell(self, *events: Event) -> None:
+        await record_events(self._connection, self._clock.now(), *events)
 
     async def _check_referrer(self, referrer_id: UUID | None) -> None:
         if referrer_id is None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from regulars.customers.errors import CustomerErased
+from regulars.customers.events import CustomerDeactivated, CustomerReactivated, CustomerUpdated
 from regulars.customers.models import CustomerState
 from regulars.customers.schemas_bulk import BulkCustomerStatusUpdate, BulkTagUpdate
 from regulars.customers.service_base import CustomerServiceBase
@@ -33,6 +34,8 @@ class CustomerBulkChanges(CustomerServiceBase):
         await self._audit_bulk(
             "bulk_update_status", by, changed, facts | ({"reason": update.reason} if update.reason else {})
         )
+        happened = CustomerReactivated if update.is_active else CustomerDeactivated
+        await self._tell(*(happened(customer_id=id_) for id_ in changed))
         return result
 
     async def bulk_update_tags(self, update: BulkTagUpdate, *, by: Principal) -> BulkResult:
@@ -51,6 +54,7 @@ class CustomerBulkChanges(CustomerServiceBase):
         changed = [change.id for change in changes if change.is_changed]
         result = bulk_result(ids, changed=changed, refused=refused, atomic=update.atomic)
         await self._audit_bulk("bulk_update_tags", by, changed, {}, fields=["tags"])
+        await self._tell(*(CustomerUpdated(customer_id=id_, fields=["tags"]) for id_ in changed))
         return result
 
     async def _lock_all(self, ids: Sequence[UUID], by: Principal) -> dict[UUID, Refusal]:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from regulars.customers.access import require_fields_allowed, require_own_or, require_visible
+from regulars.customers.events import CustomerDeactivated, CustomerDeleted, CustomerReactivated, CustomerUpdated
 from regulars.customers.models import ProfileChange, RetailCustomer
 from regulars.customers.schemas import RetailCustomerResponse, RetailCustomerUpdate
 from regulars.customers.service_base import CustomerServiceBase
@@ -67,6 +68,7 @@ class CustomerLifecycle(CustomerServiceBase):
             await self._check_other_referrer(customer_id, update.referrer_customer_id)
         after = await self._customers.update_customer(customer_id, changes, at=self._clock.now())
         await self._audit("update_customer", by, customer_id, fields=sorted(changes))
+        await self._tell(CustomerUpdated(customer_id=customer_id, fields=sorted(changes)))
         return ProfileChange(before, after)
 
     async def deactivate_customer(
@@ -81,6 +83,7 @@ class CustomerLifecycle(CustomerServiceBase):
         if customer.is_active:
             customer = await self._customers.set_active(customer_id, is_active=False, at=self._clock.now())
             await self._audit("deactivate_customer", by, customer_id, facts=_why(reason))
+            await self._tell(CustomerDeactivated(customer_id=customer_id))
         return self._shown(customer, by)
 
     async def reactivate_customer(
@@ -98,6 +101,7 @@ class CustomerLifecycle(CustomerServiceBase):
         if deleted_at is not None or not customer.is_active:
             customer = await self._customers.set_active(customer_id, is_active=True, at=now)
             await self._audit("reactivate_customer", by, customer_id, facts=_why(reason))
+            await self._tell(CustomerReactivated(customer_id=customer_id))
         return self._shown(customer, by)
 
     async def delete_customer(self, customer_id: UUID, *, by: Principal) -> None:
@@ -110,6 +114,7 @@ class CustomerLifecycle(CustomerServiceBase):
         if customer.deleted_at is None:
             await self._customers.soft_delete(customer_id, at=self._clock.now())
             await self._audit("delete_customer", by, customer_id)
+            await self._tell(CustomerDeleted(customer_id=customer_id))
 
     async def _lock_visible(self, customer_id: UUID, by: Principal, scope: str) -> RetailCustomer:
         """The customer, locked, if the caller may change it: it holds the scope, or is that customer."""

@@ -1,4 +1,4 @@
-"""Forgetting what is over: sessions, tokens, failed sign-ins, kept answers, counters and proofs.
+"""Forgetting what is over: sessions, tokens, failed sign-ins, kept answers, events, counters and proofs.
 
 None of it means anything once its time has passed: whoever reads it compares the time too. Deleting keeps the tables
 small, and keeps no more about people than is needed.
@@ -14,6 +14,7 @@ from regulars.customers.repository_verifications import VerificationRepository
 from regulars.flows.repository_registrations import RegistrationRepository
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
+from regulars.kit.events import purge_events
 from regulars.kit.idempotency import IdempotencyKeys
 from regulars.kit.repository_ratelimit import RateLimitRepository
 from regulars.kit.settings import Settings
@@ -48,11 +49,13 @@ async def _purged(database: Transactions, purge: Purge) -> int:
 
 def _purges(settings: Settings, clock: Clock) -> Mapping[str, Purge]:
     now, kept = clock.now(), timedelta(days=settings.idempotency_days)
+    events_end = now - timedelta(days=settings.events_kept_days)
     return {
         "refresh_tokens": lambda c: SessionRepository(c).purge_refresh_tokens(now, at_most=batch_size),
         "sessions": lambda c: SessionRepository(c).purge(now, at_most=batch_size),
         "sign_in_failures": lambda c: SignInFailureRepository(c).purge(now - failures_count_for, at_most=batch_size),
         "idempotency_keys": lambda c: IdempotencyKeys(c, kept).purge(now, at_most=batch_size),
+        "events": lambda c: purge_events(c, events_end, at_most=batch_size),
         "rate_limits": lambda c: RateLimitRepository(c).purge(now, at_most=batch_size),
         "registrations": lambda c: RegistrationRepository(c).purge(now, at_most=batch_size),
         "verifications": lambda c: VerificationRepository(c).purge(now, at_most=batch_size),

@@ -10,6 +10,7 @@ from regulars.accounts.passwords import PasswordHash, PasswordHashing, check_pas
 from regulars.accounts.repository import UserRepository
 from regulars.customers.contact_proofs import ContactProofs
 from regulars.customers.errors import EmailTaken, InvalidOrExpiredToken, PhoneTaken
+from regulars.customers.events import CustomerCreated, CustomerVerified
 from regulars.customers.models import NewCustomer, RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.schemas import RetailCustomerResponse
@@ -20,6 +21,7 @@ from regulars.flows.schemas_registration import RegistrationProfile, RetailCusto
 from regulars.kit.audit import record_audit
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
+from regulars.kit.events import record_events
 from regulars.kit.keyed_hashes import KeyedHashes
 from regulars.kit.queue import enqueue
 from regulars.kit.security import operator
@@ -94,8 +96,10 @@ class RegistrationFlow:
             data.email, hashed, role="customer", customer_id=created.id
         )
         await customers.link_login(created.id, user.id)
+        await record_events(connection, now, CustomerCreated(customer_id=created.id, by_registration=True))
         if has_proved_email:
             await customers.mark_email_verified(created.id, now=now)
+            await record_events(connection, now, CustomerVerified(customer_id=created.id, channel="email"))
         await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(created.id, by=operator)
         await record_audit(
             connection,

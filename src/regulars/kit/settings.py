@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     idempotency_days: int = Field(
         default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key."
     )
+    events_kept_days: int = Field(
+        default=30, ge=1, description="How long what happened stays in the table `events`, for programs that follow it."
+    )
 
     adjust_limit_staff: int = Field(
         default=1000, ge=0, description="Most points that staff may add or subtract in one adjustment."

@@ -1,0 +1,42 @@
+"""What is told to others about customers."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from regulars.kit.events import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerCreated(Event, kind="customer.created"):
+    """A customer was added, or registered."""
+
+    by_registration: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerUpdated(Event, kind="customer.updated"):
+    """Fields of a profile changed."""
+
+    fields: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerVerified(Event, kind="customer.verified"):
+    """An e-mail address or a phone number was proved to be the customer's."""
+
+    channel: Literal["email", "phone"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerDeactivated(Event, kind="customer.deactivated"):
+    """A customer was deactivated, and is signed out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerReactivated(Event, kind="customer.reactivated"):
+    """A customer was activated again, or a deletion was taken back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerDeleted(Event, kind="customer.deleted"):
+    """A customer was deleted, which can be undone for 30 days."""
