@@ -220,7 +220,9 @@ def figures_of(rounds: list[dict[str, Cost]], processes: int) -> dict[str, Any]:
 
     ratios = [costs["api"].cpu_us / costs["pgbench"].cpu_us for costs in rounds]
     guards = [
-        1 - (costs["bare"].server / costs["bare"].transactions) / (costs["pgbench"].server / costs["pgbench"].transactions)
+        1
+        - (costs["bare"].server / costs["bare"].transactions)
+        / (costs["pgbench"].server / costs["pgbench"].transactions)
         for costs in rounds
     ]
     rates = {side: median(costs[side].transactions / costs[side].seconds for costs in rounds) for side in rounds[0]}

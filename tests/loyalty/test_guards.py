@@ -156,8 +156,7 @@ async def test_a_transaction_needs_its_allocations(shop: Shop, victim: UUID) -> 
         created_by=None,
         created_at=shop.clock.now(),
     )
-    await shop.ledger.create_transaction(create)
-    await shop.accounts.update_loyalty_points([account.unchanged()])
+    await shop.ledger.create_transaction(create, account.unchanged())
     with pytest.raises(psycopg.Error) as refusal:
         await attack(shop.connection, ["UPDATE point_lots SET remaining = remaining + 5 WHERE earned = 100"], victim)
     assert refusal.value.sqlstate == "LG003"
@@ -175,8 +174,7 @@ async def test_a_lot_expires_when_it_is_due_and_is_not_spent_after(
     create = LoyaltyTransactionCreate(
         customer_id=victim, transaction_type=kind, points=-70, created_by=None, created_at=shop.clock.now()
     )
-    await shop.ledger.create_transaction(create.taking([(lots[0].id, 70)]))
-    await shop.accounts.update_loyalty_points([account.unchanged()])
+    await shop.ledger.create_transaction(create.taking([(lots[0].id, 70)]), account.unchanged())
     with pytest.raises(psycopg.Error) as refusal:
         await attack(shop.connection, [], victim)
     assert refusal.value.sqlstate == "LG004"
