@@ -16,9 +16,11 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
@@ -59,6 +61,7 @@ class Cost:
     server: float
     p50_ms: float | None = None
     p99_ms: float | None = None
+    shed: int = 0
 
     @property
     def cpu_us(self) -> float:
@@ -140,9 +143,12 @@ def record_request(stage: Stage, log_file: Path) -> tuple[list[Statement], Scrip
     for number in range(1, 200):
         send(stage.address, request_bytes(stage.address, stage.token, number % stage.customers, number))
     customer, order = 7, 10**9 + 7
-    statements = record(
-        stage.url, log_file, lambda: send(stage.address, request_bytes(stage.address, stage.token, customer, order))
-    )
+    recordings = []
+    for attempt in range(3):  # now and then a request checks the session too: what counts is one that does not
+        request = request_bytes(stage.address, stage.token, customer, order - attempt)
+        recordings.append(record(stage.url, log_file, partial(send, stage.address, request)))
+    statements = min(recordings, key=len)
+    order -= recordings.index(statements)
     id_sql = {name: f"lpad(:{name}::text, 32, '0')::uuid" for name in ("customer", "the_order")}
     made = {
         str(id_of(customer)): id_sql["customer"],
@@ -155,10 +161,13 @@ def record_request(stage: Stage, log_file: Path) -> tuple[list[Statement], Scrip
     return statements, script_of(statements, made, head)
 
 
-def cpu_of(*processes: psutil.Process) -> float:
-    """CPU seconds of these processes and of all that they started."""
-    family = [member for process in processes for member in (process, *process.children(recursive=True))]
-    return sum(sum(member.cpu_times()[:2]) for member in family) + sum(sum(p.cpu_times()[2:4]) for p in processes)
+def cpu_of(process: psutil.Process) -> float:
+    """CPU seconds of a process and of all that it started; those that have ended are in the figures of the first."""
+    total = sum(process.cpu_times()[:4])
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            total += sum(child.cpu_times()[:2])
+    return total
 
 
 def run_api(stage: Stage, seed: str) -> Cost:
@@ -169,7 +178,9 @@ def run_api(stage: Stage, seed: str) -> Cost:
     said = subprocess.run(command, check=True, capture_output=True, text=True)
     figures = json.loads(said.stdout)
     program, database = cpu_of(stage.api) - api, cpu_of(stage.postgres) - server
-    return Cost(figures["awards"], figures["seconds"], program, database, figures["p50_ms"], figures["p99_ms"])
+    return Cost(
+        figures["awards"], figures["seconds"], program, database, figures["p50_ms"], figures["p99_ms"], figures["shed"]
+    )
 
 
 def run_pgbench(stage: Stage, script: Path, variables: list[str]) -> Cost:
@@ -180,9 +191,9 @@ def run_pgbench(stage: Stage, script: Path, variables: list[str]) -> Cost:
     program = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin" / "pgbench"
     command = [str(program), "-n", "-M", "prepared", "-c", str(connections), "-j", "2", "-T", f"{stage.seconds:.0f}"]
     own, server = resource.getrusage(resource.RUSAGE_CHILDREN), cpu_of(stage.postgres)
-    said = subprocess.run(
-        [*command, "-f", str(script), *variables, stage.url], check=True, capture_output=True, text=True
-    )
+    command += ["-f", str(script), *variables, stage.url]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)  # by then the server has counted the CPU of the processes that served it as its own
     after, database = resource.getrusage(resource.RUSAGE_CHILDREN), cpu_of(stage.postgres) - server
     done = re.search(r"actually processed: (\d+)", said.stdout)
     assert done is not None, said.stdout  # noqa: S101
@@ -231,6 +242,7 @@ def figures_of(rounds: list[dict[str, Cost]], processes: int) -> dict[str, Any]:
         "processes": processes,
         "rounds": len(rounds),
         "api_per_s": round(rates["api"]),
+        "api_shed": sum(costs["api"].shed for costs in rounds),
         "api_p50_ms": round(middle("api", "p50_ms"), 1),
         "api_p99_ms": round(middle("api", "p99_ms"), 1),
         "api_cpu_us": per_transaction("api", "program"),

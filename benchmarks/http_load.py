@@ -1,6 +1,7 @@
 """Load on POST /loyalty/earn, in a process of its own: `python -m benchmarks.http_load --address ... --token ...`.
 
-Each connection sends its next award when the last one is answered. Prints one JSON line: awards, seconds, latencies.
+Each connection sends its next award when the last one is answered. Prints one JSON line: awards, those that
+were shed, seconds, latencies.
 """
 
 import argparse
@@ -36,19 +37,24 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     return int(head.split(b" ")[1]), await reader.readexactly(length)
 
 
-async def load(given: argparse.Namespace) -> list[float]:
-    """Send awards over all connections for so many seconds; the seconds that each took."""
+async def load(given: argparse.Namespace) -> tuple[list[float], int]:
+    """Send awards over all connections for so many seconds; the seconds that each took, and how many were shed."""
     host, _, port = given.address.rpartition(":")
     until = perf_counter() + given.seconds
     taken: list[float] = []
+    shed = 0
 
     async def send(number: int) -> None:
+        nonlocal shed
         draw = random.Random(f"{given.seed}-{number}")  # noqa: S311 - whom to award is no secret
         reader, writer = await asyncio.open_connection(host, int(port))
         while (started := perf_counter()) < until:
             customer, order = draw.randrange(given.customers), draw.randrange(1, 2**62)
             writer.write(request_bytes(given.address, given.token, customer, order))
             status, body = await answer(reader)
+            if status == 503:  # the pool stood still, as when others take the machine: not an award, not a failure
+                shed += 1
+                continue
             if status != 201:
                 message = f"status {status}: {body!r}"
                 raise AssertionError(message)
@@ -58,7 +64,7 @@ async def load(given: argparse.Namespace) -> list[float]:
     async with asyncio.TaskGroup() as group:
         for number in range(given.connections):
             group.create_task(send(number))
-    return taken
+    return taken, shed
 
 
 def main() -> None:
@@ -72,9 +78,10 @@ def main() -> None:
     parser.add_argument("--seed", required=True)
     given = parser.parse_args()
     started = perf_counter()
-    taken = asyncio.run(load(given))
+    taken, shed = asyncio.run(load(given))
     figures = {
         "awards": len(taken),
+        "shed": shed,
         "seconds": perf_counter() - started,
         "p50_ms": percentile(taken, 50) * 1000,
         "p99_ms": percentile(taken, 99) * 1000,

@@ -105,5 +105,5 @@ def script_of(statements: Sequence[Statement], made: Mapping[str, str], head: st
             variables[name] = value
             return f":{name}"
 
-        lines.append(re.sub(r"\s*\n\s*", " ", _placeholder.sub(value_of, statement.sql)) + ";")
+        lines.append(_placeholder.sub(value_of, statement.sql) + ";")
     return Script("\n".join(lines) + "\n", variables)
