@@ -21,7 +21,10 @@ from regulars.api import (
 )
 from regulars.api.routing import Router
 
+# Routes are tried one after the other: first what tills and shops call at every sale.
 routers: Sequence[Router] = (
+    loyalty.router,
+    orders.router,
     auth.router,
     users.router,
     clients.router,
@@ -30,11 +33,9 @@ routers: Sequence[Router] = (
     verifications.router,
     bulk.router,
     programme.router,
-    loyalty.router,
     loyalty_bulk.router,
     loyalty_reports.router,
     rfm.router,
     clv.router,
-    orders.router,
     health.router,
 )
