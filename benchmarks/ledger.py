@@ -74,6 +74,7 @@ async def make_members(url: str, count: int) -> list[UUID]:
             """,
             [ids],
         )
+        await connection.execute("SET ROLE NONE")
         await connection.execute("ANALYZE")
     return ids
 
@@ -81,6 +82,7 @@ async def make_members(url: str, count: int) -> list[UUID]:
 async def set_guards(url: str, *, on: bool) -> None:
     """Switch the notes of what was touched, and with them the check at commit."""
     async with connect(url) as connection:
+        await connection.execute("SET ROLE NONE")
         for table in guarded:
             for name in ("note_added", "note_changed"):
                 if name == "note_added" or table in {"point_lots", "loyalty_accounts"}:
@@ -224,6 +226,7 @@ async def measure_audit(url: str, members: list[UUID], transactions: int) -> dic
             written += len(await bulk_earn(database, clock, lines, by=operator))
             written += (await expire_all(database, clock, by=operator)).customers
             month += 1
+        await connection.execute("SET ROLE NONE")
         await connection.execute("ANALYZE")
         start = perf_counter()
         audit = await AuditService(connection).audit_ledger()
@@ -242,6 +245,7 @@ async def measure(url: str, arguments: argparse.Namespace) -> dict[str, float | 
     figures: dict[str, float | str] = {"fsync": durable, "load_before": round(os.getloadavg()[0], 2)}
     figures |= await measure_bulk(url, members, arguments.rounds)
     async with connect(url) as connection:
+        await connection.execute("SET ROLE NONE")
         await connection.execute("VACUUM ANALYZE")  # as autovacuum would within a minute: plans need to know the tables
     figures |= await measure_single(url, members, arguments.rounds, arguments.singles)
     figures |= await measure_redeem(url, members[0], members[1], arguments.rounds, arguments.lots)

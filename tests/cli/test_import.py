@@ -53,9 +53,9 @@ def test_rejected_lines_go_to_a_file_that_can_be_corrected_and_imported(own_data
     assert done.exit_code == 2
     assert f"2 lines were rejected: correct them in {rejects} and import that file." in done.output
     assert rejects.read_text().splitlines() == [
-        "line,reason,order_id,ordered_at,total,customer_id,first_name,raw",
-        "3,total is negative,2,2026-01-02,-10,B,Bob,",
-        '4,the line does not have as many values as the header,,,,,,"3,2026"',
+        "line,code,message,order_id,ordered_at,total,customer_id,first_name,raw",
+        "3,total-negative,total is negative,2,2026-01-02,-10,B,Bob,",
+        '4,column-count,the line does not have as many values as the header,,,,,,"3,2026"',
     ]
     rejects.write_text(rejects.read_text().replace("-10", "10").rpartition("4,")[0])
     assert regulars(own_database_url, rejects, "--source", "web").exit_code == 0
@@ -94,6 +94,8 @@ def test_the_outcome_comes_as_json(own_database_url: str, tmp_path: Path) -> Non
         "rejected": 0,
         "customers_created": 1,
         "is_written": True,
+        "points": 0,
+        "orders_awarded": 0,
         "rejects_file": None,
     }
 

@@ -18,13 +18,17 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
+from psycopg.errors import InsufficientPrivilege
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from regulars.cli import connections
 from regulars.cli.listening import listen
+from regulars.kit.database import runtime_role
 from regulars.kit.errors import OperatorError
+from regulars.kit.postgres import EmbeddedPostgres
 
 
 @pytest.fixture
@@ -111,6 +115,50 @@ def test_it_serves_brings_a_killed_database_back_and_leaves_nothing_behind(data_
     assert secret not in (data_dir.parent / "stderr").read_text()
     for line in (data_dir.parent / "stderr").read_text().splitlines():
         assert json.loads(line)["time"]
+
+
+attempts = (
+    "UPDATE loyalty_transactions SET points = 1",
+    "DELETE FROM loyalty_transactions",
+    "TRUNCATE loyalty_transactions CASCADE",
+    "UPDATE point_allocations SET points = 1",
+    "DELETE FROM audit_log",
+    "TRUNCATE customers CASCADE",
+    "ALTER TABLE loyalty_transactions DISABLE TRIGGER append_only",
+    "CREATE TABLE elsewhere ()",
+    "DROP TABLE products",
+)
+
+
+def test_what_the_running_server_sends_cannot_change_history_or_schema(data_dir: Path) -> None:
+    """A trigger on what it writes runs further statements on its own connection, with its own rights."""
+    with (
+        serving(data_dir) as (_, client),
+        psycopg.connect(EmbeddedPostgres(data_dir).url, autocommit=True) as owner,
+    ):
+        owner.execute("CREATE TABLE outcomes (who text, attempt text, state text)")
+        owner.execute("GRANT INSERT ON outcomes TO PUBLIC")
+        owner.execute(f"""
+            CREATE FUNCTION try_all() RETURNS trigger LANGUAGE plpgsql AS $$
+            DECLARE attempt text;
+            BEGIN
+                FOREACH attempt IN ARRAY ARRAY[{", ".join(f"'{attempt}'" for attempt in attempts)}] LOOP
+                    BEGIN
+                        EXECUTE attempt;
+                        INSERT INTO outcomes VALUES (current_user, attempt, 'done');
+                    EXCEPTION WHEN OTHERS THEN
+                        INSERT INTO outcomes VALUES (current_user, attempt, SQLSTATE);
+                    END;
+                END LOOP;
+                RETURN NULL;
+            END $$
+        """)
+        owner.execute("CREATE TRIGGER try_all AFTER INSERT ON sign_in_failures EXECUTE FUNCTION try_all()")
+        form = {"grant_type": "password", "username": "nobody@example.com", "password": "a wrong password"}
+        assert client.post("/api/v1/auth/token", data=form).status_code == 401
+        outcomes = owner.execute("SELECT * FROM outcomes").fetchall()
+    refused = InsufficientPrivilege.sqlstate
+    assert outcomes == [(runtime_role, attempt, refused) for attempt in attempts]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

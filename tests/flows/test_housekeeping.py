@@ -21,6 +21,8 @@ tables = (
     "sessions",
     "sign_in_failures",
     "idempotency_keys",
+    "job_pieces",
+    "jobs",
     "rate_limits",
     "verifications",
     "registrations",
@@ -57,6 +59,15 @@ async def fill(connection: Connection, clock: Clock) -> None:
         "INSERT INTO idempotency_keys (key, principal_id, request_hash, created_at)"
         " SELECT t::text, uuidv4(), 'x', t - interval '7 days' FROM unnest(ARRAY[%(now)s, %(now)s + %(second)s]) t",
         moments,
+    )
+    await connection.execute(
+        "INSERT INTO jobs (id, kind, state, creator_kind, created_at, finished_at, result_until, result_media_type)"
+        " SELECT uuidv4(), 'x', 'succeeded', 'operator', t, t - interval '7 days', t, 'text/csv'"
+        " FROM unnest(ARRAY[%(now)s, %(now)s + %(second)s]) t",
+        moments,
+    )
+    await connection.execute(
+        "INSERT INTO job_pieces (job_id, part, number, content) SELECT id, 'result', 0, 'x' FROM jobs"
     )
     await connection.execute(
         "INSERT INTO rate_limits (kind, subject_hash, taken_at, forget_at) SELECT 'x', t::text::bytea, '{}', t"

@@ -38,9 +38,11 @@ class AnalyticsRepository(Repository):
         facts = purchase_facts(period, SQL("= {}").format(Literal(customer_id)))
         return await self._one(PurchaseFacts, facts)
 
-    async def get_clv_inputs(self, customer_id: UUID, as_of: date) -> PurchaseFacts | None:
-        """What a customer's lifetime value is made of: all orders up to the day."""
-        return await self.get_rfm_inputs(customer_id, Period(as_of))
+    async def get_clv_inputs(
+        self, customer_id: UUID, as_of: date, last_days: int | None = None
+    ) -> PurchaseFacts | None:
+        """What a customer's lifetime value is made of: all orders up to the day, for a model the last ones apart."""
+        return await self.get_rfm_inputs(customer_id, Period(as_of, last_days=last_days))
 
     async def get_customer_score(self, customer_id: UUID) -> CustomerScore:
         """The stored scores of a customer; empty ones before the first run.
@@ -52,7 +54,8 @@ class AnalyticsRepository(Repository):
             CustomerScore,
             """
             SELECT c.id AS customer_id, s.recency_score, s.frequency_score, s.monetary_score, s.segment, s.rfm_run_id,
-                   s.rfm_scored_at, s.clv, s.clv_method, s.clv_reason, s.clv_run_id, s.clv_scored_at
+                   s.rfm_scored_at, s.clv, s.clv_method, s.clv_reason, s.clv_run_id, s.clv_scored_at,
+                   s.p_buy, s.expected_orders, s.median_wait_days, s.next_order_on, s.clv_low, s.clv_high
             FROM customers c
             LEFT JOIN customer_scores s ON s.customer_id = c.id
             WHERE c.id = %s

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Response
 
 from regulars.analytics.clv import CLVService
 from regulars.analytics.schemas import CLVAnalysisResponse, CLVCalculationRequest, CLVResponse
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.routing import Router
+from regulars.api.tables import ReportFormatDep, as_table
 from regulars.customers.errors import CustomerErased
 from regulars.kit.schemas import Id
 from regulars.kit.security import Principal
@@ -36,10 +37,19 @@ async def calculate_clv(request: CLVCalculationRequest, clv: CLVDep, caller: May
     return await clv.calculate_clv(request, by=caller)
 
 
-@router.get("/analytics/clv/analysis", operation_id="get_clv_analysis", summary="Sum up the lifetime values of all")
-async def get_clv_analysis(clv: CLVDep, caller: MayRead, limit: TopCustomers = 10) -> CLVAnalysisResponse:
-    """Totals, ranges, how much the best customers hold, and who they are."""
-    return await clv.get_clv_analysis(by=caller, limit=limit)
+@router.get(
+    "/analytics/clv/analysis",
+    operation_id="get_clv_analysis",
+    summary="Sum up the lifetime values of all",
+    response_model=CLVAnalysisResponse,
+    **as_table,
+)
+async def get_clv_analysis(
+    clv: CLVDep, caller: MayRead, answer: ReportFormatDep, limit: TopCustomers = 10
+) -> CLVAnalysisResponse | Response:
+    """Totals, ranges, how much the best customers hold, and who they are; these alone by `Accept: text/csv`."""
+    analysis = await clv.get_clv_analysis(by=caller, limit=limit)
+    return answer("clv-top-customers", analysis, analysis.top_customers)
 
 
 @router.get(

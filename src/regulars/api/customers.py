@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, IfMatchDep, SettingsDep, TransactionDep
-from regulars.api.downloads import csv_download
+from regulars.api.downloads import download
 from regulars.api.routing import Router
 from regulars.customers.access import own_fields
 from regulars.customers.errors import AgeRestriction, CustomerErased, EmailTaken, PhoneTaken
@@ -106,7 +106,7 @@ async def export_customers(
     UTF-8 with a header row. Lists are JSON. A text that a spreadsheet would take for a formula gets a leading `'`.
     """
     name = f"customers-{clock.today()}.csv"
-    return await csv_download(name, lambda file: customers.export_customers(filters, file, by=caller))
+    return await download(lambda file: customers.export_customers(filters, file, by=caller), csv_type, name=name)
 
 
 @router.get(

@@ -32,7 +32,7 @@ from regulars.kit.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
 from regulars.kit.security import Principal
 from regulars.kit.validation import Validation
 
-_kept_headers = ("content-type", "location", "etag")
+_kept_headers = ("content-type", "location", "etag", "preference-applied")
 _kept_refusals = frozenset({403, 409, 422})
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Response
 
 from regulars.analytics.rfm import RFMService
 from regulars.analytics.schemas import (
@@ -14,6 +14,7 @@ from regulars.analytics.schemas import (
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.routing import Router
+from regulars.api.tables import ReportFormatDep, as_table
 from regulars.customers.errors import CustomerErased
 from regulars.kit.errors import NotFound
 from regulars.kit.schemas import Id
@@ -49,10 +50,17 @@ async def calculate_rfm_scores(request: RFMAnalysisRequest, rfm: RFMDep, caller:
     "/analytics/rfm/distribution",
     operation_id="get_rfm_segment_distribution",
     summary="Count the customers of every segment",
+    response_model=list[RFMSegmentDistribution],
+    **as_table,
 )
-async def get_rfm_segment_distribution(rfm: RFMDep, caller: MayRead) -> list[RFMSegmentDistribution]:  # noqa: ARG001
-    """All eleven segments and the prospects, with what they have spent."""
-    return await rfm.get_rfm_segment_distribution()
+async def get_rfm_segment_distribution(
+    rfm: RFMDep,
+    answer: ReportFormatDep,
+    caller: MayRead,  # noqa: ARG001
+) -> list[RFMSegmentDistribution] | Response:
+    """All eleven segments and the prospects, with what they have spent. `Accept: text/csv` gives a file."""
+    segments = await rfm.get_rfm_segment_distribution()
+    return answer("rfm-segments", segments, segments)
 
 
 @router.get(

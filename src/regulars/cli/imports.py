@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +12,12 @@ import typer
 from regulars.cli.context import ready_database
 from regulars.cli.import_reports import Display, RejectsFile
 from regulars.flows.import_orders import import_orders, parse_source
-from regulars.flows.importing.completejourney import bundled_transactions, read_completejourney
-from regulars.flows.importing.files import FileFormat, guess_format, open_text, parse_format, standard_input
-from regulars.flows.importing.readers import parse_mapping, read_cdnow, read_csv, read_ndjson
+from regulars.flows.importing.completejourney import bundled_transactions
+from regulars.flows.importing.files import FileFormat, guess_format, parse_format, standard_input
+from regulars.flows.importing.open_rows import open_rows
+from regulars.flows.importing.readers import parse_mapping
 from regulars.flows.importing.result import ImportResult
-from regulars.flows.importing.rows import ImportRows
+from regulars.flows.importing.staged import ImportOptions
 from regulars.kit.errors import OperatorError
 from regulars.kit.settings import load_settings
 
@@ -30,7 +29,8 @@ def orders(
     source: Annotated[str, typer.Option(help="The system whose order and customer ids the file has, such as webshop.")],
     file: Annotated[Path | None, typer.Argument(help="The file; - is standard input.", show_default=False)] = None,
     file_format: Annotated[
-        str | None, typer.Option("--format", help="csv, ndjson, cdnow or completejourney; else told by the name.")
+        str | None,
+        typer.Option("--format", help="csv, ndjson, parquet, cdnow or completejourney; else told by the name."),
     ] = None,
     mapped: Annotated[
         list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="The column of a field; repeatable.")
@@ -45,7 +45,7 @@ def orders(
     kind = parse_format(file_format) if file_format else guess_format(_required(file))
     rejected = RejectsFile(_rejects_path(file, rejects), settings.currency)
     with (
-        _opened(file, kind, parse_mapping(mapped or []), encoding) as rows,
+        open_rows(_file_of(file, kind), kind, parse_mapping(mapped or []), encoding=encoding) as rows,
         ready_database(settings) as url,
         rejected,
         Display() as display,
@@ -57,7 +57,7 @@ def orders(
                 source=source,
                 settings=settings,
                 clock=settings.clock,
-                atomic=atomic,
+                options=ImportOptions(atomic=atomic),
                 on_reject=rejected.write,
                 on_progress=display.show,
             )
@@ -65,6 +65,10 @@ def orders(
     typer.echo(json.dumps(_as_json(result, rejected)) if as_json else _summary(result, rejected))
     if result.rejected:
         raise typer.Exit(2)
+
+
+def _file_of(file: Path | None, kind: FileFormat) -> Path:
+    return bundled_transactions() if file is None and kind == "completejourney" else _required(file)
 
 
 def _required(file: Path | None) -> Path:
@@ -88,20 +92,6 @@ def _rejects_path(file: Path | None, given: Path | None) -> Path:
     name = f"{'orders' if file is None or file == standard_input else file.name}.rejects.csv"
     beside = file.parent if file else Path()
     return (beside if os.access(beside, os.W_OK) else Path()) / name
-
-
-@contextmanager
-def _opened(file: Path | None, kind: FileFormat, mapping: dict[str, str], encoding: str) -> Iterator[ImportRows]:
-    if kind == "completejourney":
-        yield read_completejourney(file or bundled_transactions())
-        return
-    with open_text(_required(file), encoding) as lines:
-        if kind == "cdnow":
-            yield read_cdnow(lines)
-        elif kind == "ndjson":
-            yield read_ndjson(lines, mapping)
-        else:
-            yield read_csv(lines, mapping)
 
 
 def _summary(result: ImportResult, rejected: RejectsFile) -> str:

@@ -88,7 +88,8 @@ class TopCustomer:
 
 
 _rfm = ("recency_score", "frequency_score", "monetary_score", "segment")
-_clv = ("clv", "clv_reason", "clv_method")
+_forecast = ("p_buy", "expected_orders", "median_wait_days", "next_order_on", "clv_low", "clv_high")
+_clv = ("clv", "clv_reason", "clv_method", *_forecast)
 _rfm_stamps = ("rfm_run_id", "rfm_scored_at")
 _clv_stamps = ("clv_run_id", "clv_scored_at", "clv_window_days")
 
@@ -176,7 +177,8 @@ class CustomerScoresRepository(Repository):
     async def stage_scored_customers(self) -> None:
         """Make `scored_customers`, the empty temporary table that the `update_...` methods write from.
 
-        Whoever calculates fills it, one row for each customer; a prospect has no scores.
+        Whoever calculates fills it, one row for each customer; a prospect has no scores. What only models forecast
+        stays empty under `seed`.
         """
         await self._execute("""
             CREATE TEMPORARY TABLE scored_customers (
@@ -186,7 +188,13 @@ class CustomerScoresRepository(Repository):
                 monetary_score smallint,
                 segment text NOT NULL,
                 clv numeric(18, 4) NOT NULL,
-                clv_reason text
+                clv_reason text,
+                p_buy double precision,
+                expected_orders double precision,
+                median_wait_days double precision,
+                next_order_on date,
+                clv_low numeric(18, 4),
+                clv_high numeric(18, 4)
             ) ON COMMIT DROP
         """)
 

@@ -1,4 +1,4 @@
-"""Forgetting what is over: sessions, tokens, failed sign-ins, kept answers, events, counters and proofs.
+"""Forgetting what is over: sessions, tokens, failed sign-ins, kept answers, events, results of jobs, counters, proofs.
 
 None of it means anything once its time has passed: whoever reads it compares the time too. Deleting keeps the tables
 small, and keeps no more about people than is needed.
@@ -16,6 +16,8 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
 from regulars.kit.events import purge_events
 from regulars.kit.idempotency import IdempotencyKeys
+from regulars.kit.jobs import kept_for
+from regulars.kit.repository_jobs import JobRepository
 from regulars.kit.repository_ratelimit import RateLimitRepository
 from regulars.kit.settings import Settings
 
@@ -56,6 +58,8 @@ def _purges(settings: Settings, clock: Clock) -> Mapping[str, Purge]:
         "sign_in_failures": lambda c: SignInFailureRepository(c).purge(now - failures_count_for, at_most=batch_size),
         "idempotency_keys": lambda c: IdempotencyKeys(c, kept).purge(now, at_most=batch_size),
         "events": lambda c: purge_events(c, events_end, at_most=batch_size),
+        "job_pieces": lambda c: JobRepository(c).purge_results(now, at_most=batch_size),
+        "jobs": lambda c: JobRepository(c).purge(now - kept_for, at_most=batch_size),
         "rate_limits": lambda c: RateLimitRepository(c).purge(now, at_most=batch_size),
         "registrations": lambda c: RegistrationRepository(c).purge(now, at_most=batch_size),
         "verifications": lambda c: VerificationRepository(c).purge(now, at_most=batch_size),

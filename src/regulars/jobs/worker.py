@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from procrastinate import App, PsycopgConnector
-from psycopg.conninfo import make_conninfo
 
 from regulars.jobs.tasks import Task, register_tasks, stalled_seconds, tasks_on_demand
 from regulars.jobs.toolbox import Toolbox
-from regulars.kit.database import Database
+from regulars.kit.database import Database, runtime_conninfo
 from regulars.kit.delivery import messenger_from
 from regulars.kit.settings import Settings
 
@@ -54,7 +53,7 @@ async def run_worker(
 
 @asynccontextmanager
 async def _worker_app(url: str, tasks: Iterable[Task]) -> AsyncIterator[App]:
-    app = App(connector=PsycopgConnector(conninfo=make_conninfo(url, application_name="regulars-queue"), max_size=4))
+    app = App(connector=PsycopgConnector(conninfo=runtime_conninfo(url, application_name="regulars-queue"), max_size=4))
     register_tasks(app, tasks)
     async with app.open_async():
         yield app
@@ -62,7 +61,8 @@ async def _worker_app(url: str, tasks: Iterable[Task]) -> AsyncIterator[App]:
 
 @asynccontextmanager
 async def _tools(url: str) -> AsyncIterator[Database]:
+    # One for the work of each task, one for what it tells meanwhile.
     async with Database(
-        url, size=concurrency, statement_seconds=statement_seconds, lock_seconds=lock_seconds
+        url, size=2 * concurrency, statement_seconds=statement_seconds, lock_seconds=lock_seconds
     ) as database:
         yield database

@@ -35,7 +35,16 @@ Query: TypeAlias = LiteralString | SQL | Composed
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Any] | None
 Row = TypeVar("Row")
 
+_settings = {"timezone": "UTC", "jit": "off"}
+
 longest_wait_seconds = 1.0
+
+runtime_role = "regulars_app"
+"""Who the program is while it works: it may use the tables and change no history and no schema, whoever it signs in as.
+
+Only migrations, and what makes databases, work as the user of the address. What the role may do with each table stands
+in `migrations/distribution.csv`.
+"""
 
 
 class Overloaded(Unavailable):
@@ -57,6 +66,20 @@ def refusal_for(error: BaseException) -> Refusal | None:
     return None
 
 
+def runtime_conninfo(
+    url: str, *, application_name: str = "regulars", settings: Mapping[str, object] | None = None
+) -> str:
+    """The address of a database, for connections that are the runtime role from their first statement on.
+
+    Args:
+        url: A libpq connection string or URL.
+        application_name: As the server's list of connections shows it.
+        settings: Of the session, by the server's names for them.
+    """
+    options = " ".join(f"-c {name}={value}" for name, value in {"role": runtime_role, **(settings or {})}.items())
+    return make_conninfo(url, options=options, application_name=application_name)
+
+
 class Transactions(Protocol):
     """Whatever can open a transaction: the database of a running program, or the one of a test."""
 
@@ -65,7 +88,7 @@ class Transactions(Protocol):
 
 
 class Database:
-    """A pool of connections to one PostgreSQL database.
+    """A pool of connections to one PostgreSQL database, all of them as the runtime role.
 
     Args:
         url: A libpq connection string or URL.
@@ -87,17 +110,19 @@ class Database:
         lock_seconds: float = 0,
         stuck_seconds: float = longest_wait_seconds,
     ) -> None:
-        options = (
-            f"-c statement_timeout={int(statement_seconds * 1000)} -c lock_timeout={int(lock_seconds * 1000)}"
-            " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC -c jit=off"
-        )
+        session = {
+            "statement_timeout": int(statement_seconds * 1000),
+            "lock_timeout": int(lock_seconds * 1000),
+            "idle_in_transaction_session_timeout": 60_000,
+            **_settings,
+        }
         self.url = url
         self._size = size
         self._stuck_seconds = stuck_seconds
         self._lent = 0
         self._moved_at = 0.0
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            make_conninfo(url, options=options, application_name="regulars"),
+            runtime_conninfo(url, settings=session),
             min_size=1,
             max_size=size,
             timeout=longest_wait_seconds,
@@ -186,11 +211,11 @@ async def connect(url: str) -> AsyncIterator[Connection]:
     """One connection of its own, in autocommit mode, for commands that manage their own transactions.
 
     Raises:
-        OperatorError: the server cannot be reached.
+        OperatorError: the server cannot be reached, or its user may not become the runtime role.
     """
     try:
         connection = await AsyncConnection.connect(
-            url, autocommit=True, connect_timeout=10, options="-c timezone=UTC -c jit=off", application_name="regulars"
+            runtime_conninfo(url, settings=_settings), autocommit=True, connect_timeout=10
         )
     except OperationalError as error:
         reason = str(error).strip().splitlines()[0]
@@ -217,6 +242,11 @@ def recreate_database(url: str) -> None:
                 "The database is in use, perhaps by a demo in another terminal.", "Stop that, then try again."
             ) from error
         connection.execute(SQL("CREATE DATABASE {}").format(name))
+
+
+async def allow_long_work(connection: Connection) -> None:
+    """Give the statements of this transaction the time that those of a worker have: five minutes each."""
+    await connection.execute("SET LOCAL statement_timeout = '300s'")
 
 
 async def schema_revision(connection: Connection) -> str | None:

@@ -112,6 +112,12 @@ class Settings(BaseSettings):
         description="How long a server that was told to stop goes on answering while /readyz already says no.",
     )
     import_max_bytes: int = Field(default=100 * 1024 * 1024, ge=1, description="Largest order file taken over HTTP.")
+    sync_max_customers: int = Field(
+        default=100_000, ge=0, description="Work on more customers or rows than this becomes a job by itself."
+    )
+    job_result_max_bytes: int = Field(
+        default=1024 * 1024 * 1024, ge=1, description="Largest result of a job that is kept for its caller."
+    )
     idempotency_days: int = Field(
         default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key."
     )
@@ -146,6 +152,16 @@ class Settings(BaseSettings):
     )
     clv_multipliers: dict[str, float] = Field(
         default={}, description="Multipliers by segment that replace the defaults."
+    )
+    clv_method: Literal["seed", "model", "blend"] = Field(
+        default="seed", description="How the command line and the nightly run make lifetime values."
+    )
+    clv_window_days: int = Field(
+        default=365, ge=1, le=36_500, description="How far the methods `model` and `blend` look ahead, in days."
+    )
+    clv_margin: float = Field(default=1, gt=0, le=1, description="The part of the money that is kept, for a model.")
+    clv_discount: float = Field(
+        default=0, ge=0, le=1, description="What money is worth less for a year of waiting, for a model."
     )
 
     @field_validator("allowed_hosts", "trusted_proxies", "sms_countries", mode="before")

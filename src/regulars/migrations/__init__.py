@@ -7,10 +7,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from psycopg import Connection, OperationalError, connect
-from psycopg.errors import LockNotAvailable, UndefinedTable
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable, UndefinedTable
+from psycopg.sql import SQL, Identifier
 from sqlalchemy.exc import DBAPIError
 
+from regulars.kit.database import runtime_role
 from regulars.kit.errors import OperatorError
+from regulars.migrations.rights import apply_rights, require_runtime_role
 
 oldest_server_version = 180000
 
@@ -27,19 +30,17 @@ def current_revision(url: str) -> str | None:
         OperatorError: the server cannot be reached, or is too old.
     """
     with _connect(url) as connection:
-        try:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except UndefinedTable:
-            return None
-        return row[0] if row else None
+        return _revision_seen_by(connection)
 
 
 def migrate(url: str) -> tuple[str | None, str]:
     """Bring a database to the revision this program needs; say from which and to which.
 
+    The runtime role gets its rights as well, and is made if need be.
+
     Raises:
         OperatorError: the server cannot be reached, is too old, is at a revision that this program does not know,
-            or a lock could not be had in time.
+            a lock could not be had in time, or the runtime role cannot be used.
     """
     before, head = current_revision(url), head_revision()
     if before is not None and before not in _known_revisions():
@@ -57,21 +58,39 @@ def migrate(url: str) -> tuple[str | None, str]:
                     "Run `regulars migrate` again when fewer writers are at work.",
                 ) from error
             raise
+    with _connect(url) as connection:
+        apply_rights(connection)
     return before, head
 
 
 def require_current(url: str) -> None:
-    """Refuse a database that is not at the revision this program needs.
+    """Refuse a database that is not at the revision this program needs, or whose user may not be the runtime role.
 
     Raises:
-        OperatorError: says which revision was found and what to do.
+        OperatorError: says what was found and what to do.
     """
-    found, head = current_revision(url), head_revision()
+    head = head_revision()
+    with _connect(url) as connection:
+        require_runtime_role(connection)
+        # The user of a program that only runs may see nothing as itself.
+        connection.execute(SQL("SET ROLE {}").format(Identifier(runtime_role)))
+        try:
+            found = _revision_seen_by(connection)
+        except InsufficientPrivilege:  # migrated by an older program, or brought from another server
+            found = None
     if found != head:
         raise OperatorError(
             f"The database schema is at revision {found or 'none'}, this program needs {head}.",
             "Run `regulars migrate` first.",
         )
+
+
+def _revision_seen_by(connection: Connection) -> str | None:
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except UndefinedTable:
+        return None
+    return row[0] if row else None
 
 
 def _config(url: str) -> Config:

@@ -104,3 +104,27 @@ class Order:
     content_hash: bytes
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Product:
+    """An entry of the catalogue. Orders may name products that have none."""
+
+    sku: str
+    name: str | None
+    brand: str | None
+    category: str | None
+    department: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class ProductEntry:
+    """What somebody says about a product; None says nothing."""
+
+    sku: str
+    name: str | None = None
+    brand: str | None = None
+    category: str | None = None
+    department: str | None = None
