@@ -5,7 +5,7 @@ array for each column. Arrays arrive through sub-selects: so the planner does no
 serves them all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, LiteralString, TypeAlias, cast
 
@@ -91,7 +91,21 @@ def _shape(rows: Sequence[object]) -> int:
 def _parameters(name: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
     if len(rows) == 1:
         return {f"{name}_{column}": value for column, value in zip(columns, rows[0], strict=True)}
-    return {f"{name}_{column}": list(values) for column, values in zip(columns, zip(*rows, strict=True), strict=False)}
+    arrays = (_array(values) for values in zip(*rows, strict=True))
+    return {f"{name}_{column}": array for column, array in zip(columns, arrays, strict=False)}
+
+
+def _array(values: Iterable[object]) -> str:
+    """An array as PostgreSQL reads it. The driver would look at each value twice: a third of the work of a batch."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        value = value.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{value}"'  # no number, id or instant has a quote in it
 
 
 def _rows(name: LiteralString, columns: Columns, shape: int) -> LiteralString:
