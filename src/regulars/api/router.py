@@ -7,7 +7,10 @@ from regulars.api import (
     bulk,
     clients,
     clv,
+    consents,
+    customer_analytics,
     customers,
+    engagement,
     health,
     jobs,
     loyalty,
@@ -26,7 +29,10 @@ from regulars.api import (
 )
 from regulars.api.routing import Router
 
+# Routes are tried one after the other: first what tills and shops call at every sale.
 routers: Sequence[Router] = (
+    loyalty.router,
+    orders.router,
     auth.router,
     users.router,
     clients.router,
@@ -35,14 +41,15 @@ routers: Sequence[Router] = (
     verifications.router,
     bulk.router,
     programme.router,
-    loyalty.router,
     loyalty_bulk.router,
     loyalty_reports.router,
     reports.router,
+    engagement.router,
     preferences.router,
+    consents.router,
     rfm.router,
     clv.router,
-    orders.router,
+    customer_analytics.router,
     privacy.router,
     jobs.router,
     products.router,

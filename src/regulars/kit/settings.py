@@ -103,6 +103,12 @@ class Settings(BaseSettings):
     register_per_hour: int = Field(
         default=10, ge=1, description="How many people may register from one client address in an hour."
     )
+    session_check_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=5,
+        description="How long a process takes a session for open before it asks the database again; 0 asks each time.",
+    )
     client_secret_overlap_days: int = Field(
         default=7,
         ge=0,
@@ -134,6 +140,17 @@ class Settings(BaseSettings):
     )
 
     customer_self_redeem: bool = Field(default=True, description="Whether customers may redeem their own points.")
+
+    early_refunds: Literal["refuse", "hold"] = Field(
+        default="refuse",
+        description="What happens to a refund or cancellation that names an order by source and external_id which is"
+        " not known yet. refuse: 404. hold: it is kept, and done when the order arrives.",
+    )
+    live_scoring: bool = Field(
+        default=True,
+        description="Whether scores, segment and lifetime value follow each order at once, by the edges of the latest"
+        " full run.",
+    )
 
     rfm_edges: Literal["quintiles", "fixed"] = Field(
         default="quintiles", description="Whether scores compare customers, or go by fixed thresholds."

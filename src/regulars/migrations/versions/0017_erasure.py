@@ -7,7 +7,7 @@ about a person who is being erased, is taken out by a function that can do nothi
 from alembic import op
 
 revision = "0017"
-down_revision = "0019"
+down_revision = "0016"
 
 
 def upgrade() -> None:
