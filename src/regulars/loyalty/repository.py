@@ -181,6 +181,15 @@ class LoyaltyTransactionRepository(Repository):
         )
         return [customer_id for (customer_id,) in rows]
 
+    async def count_expired_lots(self, *, now: datetime, at_most: int) -> int:
+        """Lots whose points have expired by the clock and are not written off yet, counted up to a bound."""
+        found: int = await self._value(
+            "SELECT count(*) FROM (SELECT FROM point_lots"
+            " WHERE remaining > 0 AND expires_at IS NOT NULL AND expires_at <= %s LIMIT %s) AS due",
+            [now, at_most],
+        )
+        return found
+
     async def get_total_points_by_type(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> dict[LoyaltyTransactionType, int]:
