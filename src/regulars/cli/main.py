@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from regulars import __version__
-from regulars.cli import clients, customers, demo, imports, ledger, migrate, score, serve, users, worker
+from regulars.cli import clients, customers, demo, imports, ledger, migrate, nightly, score, serve, users, worker
 from regulars.kit.errors import OperatorError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("migrate")(migrate.migrate_database)
 app.command("serve")(serve.serve)
 app.command("worker")(worker.run_background_work)
 app.command("score")(score.score_customers)
+app.command("nightly")(nightly.nightly)
 imports.app.command("points")(ledger.import_points)
 app.add_typer(customers.app, name="customers")
 app.add_typer(imports.app, name="import")

@@ -14,7 +14,7 @@ To add a kind:
 
 from collections.abc import Mapping
 
-from regulars.jobs import bulk_changes, calculations, imports
+from regulars.jobs import audits, bulk_changes, calculations, imports, nightly
 from regulars.jobs.runs import Work
 
 kinds: Mapping[str, Work] = {
@@ -26,4 +26,6 @@ kinds: Mapping[str, Work] = {
     "bulk_update_tags": bulk_changes.bulk_update_tags,
     "export_customers": bulk_changes.export_customers,
     "import_orders": imports.import_orders,
+    "nightly": nightly.nightly,
+    "audit_ledger": audits.audit_ledger,
 }

@@ -13,8 +13,10 @@ from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
 
 from regulars.flows.housekeeping import forget_what_is_over
+from regulars.jobs.audits import start_audit_of_touched
 from regulars.jobs.faults import most_attempts, patient
 from regulars.jobs.kinds import kinds
+from regulars.jobs.nightly import start_when_due
 from regulars.jobs.password_mail import send_password_reset
 from regulars.jobs.proofs import send_email_verification, send_phone_verification, send_registration_proof
 from regulars.jobs.runs import Work, fail_forsaken, perform
@@ -48,8 +50,12 @@ finished_jobs_kept_hours = 7 * 24
 
 def register_tasks(app: App, tasks: Iterable[Task]) -> None:
     """Tell a worker what it can run, and when it runs by itself."""
-    every_minute, every_hour, every_night = (app.periodic(cron=at) for at in ("* * * * *", "7 * * * *", "17 3 * * *"))
+    every_minute, every_quarter, every_hour, every_night = (
+        app.periodic(cron=at) for at in ("* * * * *", "*/15 * * * *", "7 * * * *", "17 3 * * *")
+    )
     periodic = (
+        (every_minute, start_nightly_work),
+        (every_quarter, start_audit),
         (every_minute, retry_stalled_jobs),
         (every_night, forget_finished_jobs),
         (every_hour, forget_what_nobody_needs),
@@ -77,6 +83,16 @@ async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:  # no
         else:
             await manager.finish_job(job, Status.FAILED, delete_job=False)
     await fail_forsaken(Toolbox.of(context))
+
+
+async def start_nightly_work(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Begin the night's work when its time has come."""
+    await start_when_due(Toolbox.of(context))
+
+
+async def start_audit(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Have the customers audited whose points moved lately."""
+    await start_audit_of_touched(Toolbox.of(context))
 
 
 async def forget_finished_jobs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
