@@ -6,7 +6,20 @@ import typer
 from rich.console import Console
 
 from regulars import __version__
-from regulars.cli import clients, customers, demo, imports, ledger, migrate, nightly, score, serve, users, worker
+from regulars.cli import (
+    clients,
+    consents,
+    customers,
+    demo,
+    imports,
+    ledger,
+    migrate,
+    nightly,
+    score,
+    serve,
+    users,
+    worker,
+)
 from regulars.kit.errors import OperatorError
 
 app = typer.Typer(
@@ -23,6 +36,8 @@ app.command("worker")(worker.run_background_work)
 app.command("score")(score.score_customers)
 app.command("nightly")(nightly.nightly)
 imports.app.command("points")(ledger.import_points)
+imports.app.command("consents")(consents.import_consent_file)
+customers.app.command("suppressions")(consents.export_suppressions)
 app.add_typer(customers.app, name="customers")
 app.add_typer(imports.app, name="import")
 app.add_typer(ledger.app, name="ledger")

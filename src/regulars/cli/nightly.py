@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from regulars.cli.context import ready_database
-from regulars.flows.nightly import NightlyReport, StepReport
+from regulars.flows.nightly import NightlyReport, StepReport, kind
 from regulars.jobs.kinds import kinds
-from regulars.jobs.nightly import kind, start_nightly
+from regulars.jobs.nightly import start_nightly
 from regulars.jobs.runs import fail_forsaken, perform
 from regulars.jobs.toolbox import Toolbox
 from regulars.kit.database import Database
@@ -66,7 +66,7 @@ async def _report_of(database: Database, settings: Settings, job: Job) -> tuple[
     async with database.transaction() as connection:
         jobs = Jobs(connection, settings.clock)
         job = await jobs.get(job.id, by=operator)
-        content = b"".join([piece async for piece in jobs.pieces(job.id)])
+        content = await jobs.read(job)
     if job.finished_at is None:
         raise OperatorError(f"The night's work is under way: {job.progress} %.", "Ask again when it is done.")
     if not content:

@@ -1,6 +1,6 @@
 """Finding customers: pages in a given order, and how many there are."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -96,6 +96,14 @@ class CustomerSearchRepository(Repository):
             "SELECT customer_id FROM customer_identifiers WHERE kind = %s AND value = %s", [kind, value]
         )
         return customer_id
+
+    async def find_claims(self, kind: str, values: Sequence[str]) -> dict[str, UUID]:
+        """As `find_claim()`, for many: the ids of those that belong to somebody."""
+        rows = await self._rows(
+            "SELECT value, customer_id FROM customer_identifiers WHERE kind = %s AND value = ANY(%s)",
+            [kind, list(values)],
+        )
+        return {row[0]: row[1] for row in rows}
 
     async def _conditions(self, filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions | None:
         """The conditions of the filters; None if an identifier among them belongs to nobody."""

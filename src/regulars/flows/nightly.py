@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from time import perf_counter
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -25,6 +25,9 @@ from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService
 from regulars.loyalty.expiry import expire_all
 from regulars.loyalty.tiers import LoyaltyTierService
+
+kind: Final = "nightly"
+"""The kind of job that does it."""
 
 
 class StepReport(ResponseSchema):
@@ -45,6 +48,10 @@ class NightlyReport(ResponseSchema):
     day: Day = Field(description="The store's day whose night it was.")
     is_sound: bool = Field(description="Whether every step was done and found nothing that must not be.")
     steps: list[StepReport]
+
+    def step(self, name: str) -> StepReport | None:
+        """What became of a step; None if it was not begun."""
+        return next((step for step in self.steps if step.step == name), None)
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ async def work_through(
     """
     report = _report(night, done)
     for name, step in steps.items():
-        if any(earlier.step == name for earlier in report.steps):
+        if report.step(name) is not None:
             continue
         report = _report(night, [*report.steps, await _done(name, step, night)])
         await tell(report)

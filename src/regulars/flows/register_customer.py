@@ -27,6 +27,7 @@ from regulars.kit.queue import enqueue
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.service import LoyaltyService
+from regulars.privacy.consents import ConsentJournal
 
 
 class RegistrationFlow:
@@ -96,6 +97,7 @@ class RegistrationFlow:
             data.email, hashed, role="customer", customer_id=created.id
         )
         await customers.link_login(created.id, user.id)
+        await ConsentJournal(connection, self._clock).follow_flags([created.id], source="registration", by=None)
         await record_events(connection, now, CustomerCreated(customer_id=created.id, by_registration=True))
         if has_proved_email:
             await customers.mark_email_verified(created.id, now=now)

@@ -8,10 +8,9 @@ from regulars.jobs.runs import JobResult, JobRun
 from regulars.jobs.toolbox import Toolbox
 from regulars.kit.jobs import Jobs
 from regulars.kit.security import operator
-from regulars.loyalty.audit import AuditService
+from regulars.loyalty.audit import AuditService, audit_kind
 from regulars.loyalty.schemas_reports import LoyaltyAuditResponse
 
-kind: Final = "audit_ledger"
 looks_back: Final = timedelta(hours=1)
 """Longer than from one audit to the next, so that one that came late or not at all leaves no gap."""
 
@@ -31,4 +30,4 @@ async def audit_ledger(run: JobRun) -> JobResult:
 async def start_audit_of_touched(toolbox: Toolbox) -> None:
     """Start an audit unless one is under way."""
     async with toolbox.database.transaction() as connection:
-        await Jobs(connection, toolbox.clock).start(kind, by=operator, same_as=kind)
+        await Jobs(connection, toolbox.clock).start(audit_kind, by=operator, same_as=audit_kind)

@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from regulars.flows.nightly import Night, NightlyReport, steps, work_through
+from regulars.flows.nightly import Night, NightlyReport, kind, steps, work_through
 from regulars.jobs.runs import JobResult, JobRun
 from regulars.jobs.toolbox import Toolbox
 from regulars.kit.clock import Clock
@@ -13,7 +13,6 @@ from regulars.kit.models_jobs import Job
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 
-kind: Final = "nightly"
 caught_up_for: Final = timedelta(hours=6)
 """Work whose time passed without a worker is begun so much later at most, and not in the middle of the shop's day."""
 

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import Conflict, Gone, NotFound
-from regulars.kit.models_jobs import Job
+from regulars.kit.models_jobs import Job, State
 from regulars.kit.queue import enqueue
 from regulars.kit.repository_jobs import JobRepository
 from regulars.kit.security import Principal
@@ -108,9 +108,15 @@ class Jobs:
             raise NotFound
         return job
 
-    async def find_latest(self, kind: str, arguments: Mapping[str, str] | None = None) -> Job | None:
-        """The newest job of a kind that was started with these arguments among others, whoever asked for it."""
-        return await self._jobs.find_latest(kind, arguments or {})
+    async def find_latest(
+        self, kind: str, arguments: Mapping[str, str] | None = None, *, state: State | None = None
+    ) -> Job | None:
+        """The newest job of a kind and state with these arguments among others, whoever asked for it."""
+        return await self._jobs.find_latest(kind, arguments or {}, state)
+
+    async def read(self, job: Job) -> bytes:
+        """A short result in one piece; empty when it is gone."""
+        return b"".join([piece async for piece in self.pieces(job.id)])
 
     async def open_result(self, job_id: UUID, *, by: Principal) -> Job:
         """A job that has ended, whose result may be read now; one that is fetched once is taken by this call.

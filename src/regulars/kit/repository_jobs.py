@@ -10,7 +10,7 @@ from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
 from regulars.kit.database import Repository
-from regulars.kit.models_jobs import Job
+from regulars.kit.models_jobs import Job, State
 
 Part: TypeAlias = Literal["input", "result"]
 
@@ -60,14 +60,15 @@ class JobRepository(Repository):
         """A job by its id."""
         return await self._one(Job, SQL("SELECT {} FROM jobs WHERE id = %s").format(_columns), [job_id])
 
-    async def find_latest(self, kind: str, arguments: Mapping[str, str]) -> Job | None:
-        """The newest job of a kind with these arguments among others."""
+    async def find_latest(self, kind: str, arguments: Mapping[str, str], state: State | None) -> Job | None:
+        """The newest job of a kind, and of a state, with these arguments among others."""
         return await self._one(
             Job,
-            SQL("SELECT {} FROM jobs WHERE kind = %s AND arguments @> %s ORDER BY created_at DESC LIMIT 1").format(
-                _columns
-            ),
-            [kind, Jsonb(dict(arguments))],
+            SQL(
+                "SELECT {} FROM jobs WHERE kind = %(kind)s AND arguments @> %(arguments)s"
+                " AND (%(state)s::text IS NULL OR state = %(state)s) ORDER BY created_at DESC LIMIT 1"
+            ).format(_columns),
+            {"kind": kind, "arguments": Jsonb(dict(arguments)), "state": state},
         )
 
     async def begin(self, job_id: UUID, *, now: datetime) -> Job | None:
