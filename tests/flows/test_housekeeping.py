@@ -29,6 +29,7 @@ tables = (
     "registrations",
     "events",
     "engagement_events",
+    "early_reversals",
 )
 
 
@@ -92,6 +93,12 @@ async def fill(connection: Connection, clock: Clock) -> None:
         " SELECT %(customer)s, t::text, 'm', 'sent', t, t - interval '400 days'"
         " FROM unnest(ARRAY[%(now)s - %(second)s, %(now)s]) t",
         moments | {"customer": customer.id},
+    )
+    await connection.execute(
+        "INSERT INTO early_reversals (source, external_id, refund_id, request, received_at)"
+        " SELECT 'till', t::text, '', '{}', t - interval '90 days'"
+        " FROM unnest(ARRAY[%(now)s, %(now)s + %(second)s]) t",
+        moments,
     )
     await connection.execute(
         "INSERT INTO registrations (password_hash, profile, created_at, expires_at)"

@@ -15,6 +15,7 @@ from regulars.kit.settings import Settings
 from regulars.loyalty.schemas import LoyaltyPointsEarn
 from regulars.loyalty.service import LoyaltyService
 from tests.conftest import RolledBackDatabase
+from tests.factories.customers import make_customer, make_metrics
 from tests.factories.loyalty import break_accounts, make_members
 
 
@@ -53,6 +54,7 @@ async def test_points_expire_customers_are_scored_and_the_ledger_is_audited(
     assert told == list(range(1, len(steps) + 1))
     assert (report.day, report.is_sound) == (later.today(), True)
     assert by_name["expire_points"].counts == {"customers": 1, "lots": 1, "points": 70}
+    assert by_name["check_metrics"].counts == {"differences": 0}
     assert by_name["score_customers"].counts["scored"] == 3
     assert by_name["review_tiers"].counts == {"changed": 1}
     assert by_name["audit_ledger"].counts["violations"] == 0
@@ -60,13 +62,17 @@ async def test_points_expire_customers_are_scored_and_the_ledger_is_audited(
 
 
 async def test_what_must_not_be_is_told(night: Night, connection: Connection, clock: Clock) -> None:
-    await make_members(connection, clock, 1)
+    await make_metrics(connection, await make_customer(connection, clock), orders=7)  # without an order
     await break_accounts(connection)
     report = await work_through(night, tell=be_silent)
-    [audit] = [step for step in report.steps if step.step == "audit_ledger"]
+    by_name = {step.step: step for step in report.steps}
     assert not report.is_sound
-    assert audit.outcome == "differences"
-    assert audit.counts["violations"] >= 1
+    assert [name for name, step in by_name.items() if step.outcome == "differences"] == [
+        "check_metrics",
+        "audit_ledger",
+    ]
+    assert by_name["check_metrics"].counts == {"differences": 1}
+    assert by_name["audit_ledger"].counts["violations"] >= 1
 
 
 def failing_with(fault: Exception) -> dict[str, object]:
@@ -130,4 +136,5 @@ async def test_it_is_harmless_to_repeat(committing: Database, clock: Clock) -> N
     assert first.is_sound
     assert again.is_sound
     assert again.steps[0].counts == {"customers": 0, "lots": 0, "points": 0}
-    assert again.steps[1].counts["changed"] == 0
+    [scored] = [step for step in again.steps if step.step == "score_customers"]
+    assert scored.counts["changed"] == 0

@@ -45,3 +45,10 @@ class CustomerDeleted(Event, kind="customer.deleted"):
 @dataclass(frozen=True, kw_only=True)
 class ContactBounced(Event, kind="contact.bounced"):
     """Mail to the present e-mail address of a customer came back for good; no more is to be sent there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerErased(Event, kind="customer.erased"):
+    """The person behind a customer was erased; orders and points stay, without a name."""
+
+    reason: Literal["request", "deletion", "inactivity", "other"]

@@ -50,6 +50,7 @@ class NewCustomer:
         created_on: The store's day of that instant, part of the customer number.
         external_ids: The person's id in other systems, by source; no two customers share one.
         user_id: The login that belongs to the person.
+        is_guest: Whether somebody bought without being a customer.
     """
 
     profile: CustomerProfile
@@ -57,6 +58,7 @@ class NewCustomer:
     created_on: date
     external_ids: Mapping[str, str] = field(default_factory=dict)
     user_id: UUID | None = None
+    is_guest: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +81,12 @@ class RetailCustomer(CustomerProfile):
         email_bounced_at: When mail to the present address came back for good; None if it gets through.
         last_activity_at: The last order, or the last thing done with a mail.
         version: Counts the changes of editable fields.
+        is_guest: Whether the person bought as a guest, and has not claimed the record yet by proving an address.
     """
 
     id: UUID
     customer_number: CustomerNumber
+    is_guest: bool
     is_active: bool
     is_email_verified: bool
     is_phone_verified: bool

@@ -35,7 +35,7 @@ Rule: TypeAlias = Callable[[str, Any, Clock], Conditions]
 
 def conditions_of(filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions:
     """What the filters ask for, except for e-mail, phone and number, which are looked up among the claims."""
-    found = Conditions() if filters.include_deleted else Conditions((SQL("c.deleted_at IS NULL"),))
+    found = Conditions((SQL("c.erased_at IS NULL" if filters.include_deleted else "c.deleted_at IS NULL"),))
     for name, value in filters.given().items():
         if name in rules:
             found += rules[name](name, value, clock)

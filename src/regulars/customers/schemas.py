@@ -182,6 +182,7 @@ class RetailCustomerResponse(RetailCustomerListResponse):
     address_line2: str | None
     postal_code: str | None
     state: str | None
+    is_guest: bool = Field(description="Bought as a guest, and has not claimed the record yet.")
     is_email_verified: bool
     is_phone_verified: bool
     average_order_value: MoneyText | None

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from regulars.analytics.models import ScoringRequest
 from regulars.analytics.runs import ScoringService
+from regulars.flows.rebuild import rebuild_metrics
 from regulars.kit.clock import Clock
 from regulars.kit.database import DatabaseUnavailable, Transactions, refusal_for
 from regulars.kit.errors import Internal, Refusal
@@ -89,6 +90,12 @@ async def expire_points(night: Night) -> Found:
     return Found(asdict(await expire_all(night.database, night.clock, by=operator)))
 
 
+async def check_metrics(night: Night) -> Found:
+    """Compare what is kept of every customer's purchases with the orders; `regulars rebuild metrics` puts it right."""
+    wrong = await rebuild_metrics(night.database, night.clock, repair=False, tell=lambda _: None)
+    return Found({"differences": wrong}, wrong)
+
+
 async def score_customers(night: Night) -> Found:
     """Score everybody: segments, then lifetime values, in one pass over the orders."""
     request = ScoringRequest(kind="all", as_of=night.day, started_by="nightly", method=night.settings.clv_method)
@@ -118,6 +125,7 @@ async def audit_ledger(night: Night) -> Found:
 
 steps: Mapping[str, Step] = {
     "expire_points": expire_points,
+    "check_metrics": check_metrics,
     "score_customers": score_customers,
     "review_tiers": review_tiers,
     "audit_ledger": audit_ledger,

@@ -14,10 +14,11 @@ To add a kind:
 
 from collections.abc import Mapping
 
-from regulars.jobs import audits, bulk_changes, calculations, imports, nightly
+from regulars.jobs import audits, backtests, bulk_changes, calculations, imports, nightly, privacy
 from regulars.jobs.runs import Work
 
 kinds: Mapping[str, Work] = {
+    "get_clv_backtest": backtests.get_clv_backtest,
     "calculate_rfm_scores": calculations.calculate_rfm_scores,
     "calculate_clv": calculations.calculate_clv,
     "expire_loyalty_points": calculations.expire_loyalty_points,
@@ -28,4 +29,6 @@ kinds: Mapping[str, Work] = {
     "import_orders": imports.import_orders,
     "nightly": nightly.nightly,
     "audit_ledger": audits.audit_ledger,
+    "export_customer_data": privacy.export_customer_data,
+    "erase_customer": privacy.erase_customer,
 }

@@ -4,11 +4,13 @@ A worker that dies leaves its jobs to the next one, so a task may run more than 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import wraps
 from typing import Concatenate, TypeAlias
 from uuid import UUID
 
 from procrastinate import App, JobContext
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
 
@@ -18,6 +20,7 @@ from regulars.jobs.faults import most_attempts, patient
 from regulars.jobs.kinds import kinds
 from regulars.jobs.nightly import start_when_due
 from regulars.jobs.password_mail import send_password_reset
+from regulars.jobs.privacy import erase_who_is_due
 from regulars.jobs.proofs import send_email_verification, send_phone_verification, send_registration_proof
 from regulars.jobs.runs import Work, fail_forsaken, perform
 from regulars.jobs.toolbox import Toolbox
@@ -58,6 +61,7 @@ def register_tasks(app: App, tasks: Iterable[Task]) -> None:
         (every_quarter, start_audit),
         (every_minute, retry_stalled_jobs),
         (every_night, forget_finished_jobs),
+        (every_night, erase_who_is_due),
         (every_hour, forget_what_nobody_needs),
     )
     for schedule, task in periodic:
@@ -78,10 +82,11 @@ async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:  # no
     """Give the jobs of workers that died to those that live; one that was tried too often may be what kills them."""
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=stalled_seconds):
-        if job.attempts < most_attempts:
-            await manager.retry_job(job)
-        else:
-            await manager.finish_job(job, Status.FAILED, delete_job=False)
+        with suppress(ConnectorException):  # another worker looked after it meanwhile
+            if job.attempts < most_attempts:
+                await manager.retry_job(job)
+            else:
+                await manager.finish_job(job, Status.FAILED, delete_job=False)
     await fail_forsaken(Toolbox.of(context))
 
 

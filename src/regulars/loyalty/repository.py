@@ -128,6 +128,20 @@ class LoyaltyTransactionRepository(Repository):
             {"customer_id": customer_id, "now": now, "points": points},
         )
 
+    async def get_open_lots_of(self, customer_ids: Sequence[UUID]) -> dict[UUID, list[OpenLot]]:
+        """All lots of these customers that still hold points, in the order of use."""
+        lots: dict[UUID, list[OpenLot]] = {}
+        for customer_id, *lot in await self._rows(
+            """
+            SELECT customer_id, id, remaining, earned_at, expires_at FROM point_lots
+            WHERE customer_id = ANY ((SELECT %s::uuid[])::uuid[]) AND remaining > 0
+            ORDER BY customer_id, expires_at, earned_at, id
+            """,
+            [list(customer_ids)],
+        ):
+            lots.setdefault(customer_id, []).append(OpenLot(*lot))
+        return lots
+
     async def get_points_expiring_soon(self, customer_id: UUID, *, now: datetime, until: datetime) -> list[Deadline]:
         """A customer's points by deadline, for deadlines after `now` and up to `until`, earliest first."""
         return await self._all(
