@@ -17,7 +17,9 @@ from regulars.demo.load import load_demo
 from regulars.demo.shop import datasets, demo_orders
 from regulars.formulas.clv import CLVRules, customer_lifetime_value
 from regulars.formulas.rfm import rfm_edges
+from regulars.kit.database import Database
 from regulars.kit.settings import Settings
+from tests.factories.soundness import require_sound_purchases
 
 cdnow = datasets["cdnow"]
 
@@ -63,6 +65,8 @@ async def test_loading_the_same_shop_again_changes_nothing(own_database_url: str
     again = await load_demo(own_database_url, Settings(), cdnow, shifted=True)
     assert (again.imported.created, again.imported.updated, again.imported.customers_created) == (0, 0, 0)
     assert again.imported.unchanged == 69_659
+    async with Database(own_database_url) as database:
+        await require_sound_purchases(database, Settings(), Settings().clock)
 
 
 def test_the_last_order_of_the_shifted_shop_was_yesterday_and_none_is_lost() -> None:

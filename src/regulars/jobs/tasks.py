@@ -13,6 +13,7 @@ from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
 
 from regulars.flows.housekeeping import forget_what_is_over
+from regulars.flows.refund_order import settle_early_reversals
 from regulars.jobs.faults import most_attempts, patient
 from regulars.jobs.kinds import kinds
 from regulars.jobs.password_mail import send_password_reset
@@ -53,6 +54,7 @@ def register_tasks(app: App, tasks: Iterable[Task]) -> None:
         (every_minute, retry_stalled_jobs),
         (every_night, forget_finished_jobs),
         (every_hour, forget_what_nobody_needs),
+        (every_hour, settle_refunds_that_came_early),
     )
     for schedule, task in periodic:
         schedule(app.task(name=task.__name__, queueing_lock=task.__name__, pass_context=True)(task))
@@ -88,3 +90,9 @@ async def forget_what_nobody_needs(context: JobContext, timestamp: int) -> None:
     """Delete sessions, proofs, counters, kept answers and results that are over."""
     toolbox = Toolbox.of(context)
     await forget_what_is_over(toolbox.database, toolbox.settings, toolbox.clock)
+
+
+async def settle_refunds_that_came_early(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Do the refunds and cancellations that waited for orders which an import brought."""
+    toolbox = Toolbox.of(context)
+    await settle_early_reversals(toolbox.database, toolbox.settings, toolbox.clock)
