@@ -8,9 +8,10 @@ from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.idempotency import Answer, OnceDep
 from regulars.api.routing import Router
-from regulars.api.uploads import Imports, csv_type, ndjson_type
+from regulars.api.uploads import Imports
 from regulars.customers.errors import CustomerErased
 from regulars.flows import refund_order as taking_back
+from regulars.flows.import_uploads import csv_type, ndjson_type
 from regulars.flows.record_purchase import record_purchase
 from regulars.kit.errors import NotFound
 from regulars.kit.schemas import Accepted, Page, Source
@@ -178,6 +179,7 @@ async def import_orders(
     caller: MayImport,
     source: Annotated[Source | None, Query(description="An API client may leave it out: its own is filled in.")] = None,
     idempotency_key: Annotated[str | None, Header(description="Makes a repeat harmless.")] = None,  # noqa: ARG001
+    prefer: Annotated[str | None, Header(description="`respond-async` imports by a job: 202.")] = None,  # noqa: ARG001
 ) -> Response:
     """One order a line, with the fields of `docs/reference/order-files.md`; bad lines are told, the others imported."""
-    return await imports.run(own_source(source, caller, place="query"))
+    return await imports.run(own_source(source, caller, place="query"), by=caller)

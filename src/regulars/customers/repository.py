@@ -13,6 +13,7 @@ from regulars.customers.models import NewCustomer, RetailCustomer
 from regulars.customers.numbers import customer_number
 from regulars.customers.repository_changes import CustomerChangesRepository
 from regulars.customers.repository_columns import customer_rows, listed, profile_columns, select_customer
+from regulars.customers.repository_engagement import CustomerEngagementRepository
 from regulars.customers.repository_purchases import CustomerPurchasesRepository
 from regulars.customers.repository_scores import CustomerScoresRepository
 from regulars.customers.repository_search import CustomerSearchRepository
@@ -35,9 +36,13 @@ _insert_customer = SQL("""
 
 
 class RetailCustomerRepository(
-    CustomerChangesRepository, CustomerSearchRepository, CustomerScoresRepository, CustomerPurchasesRepository
+    CustomerChangesRepository,
+    CustomerSearchRepository,
+    CustomerScoresRepository,
+    CustomerPurchasesRepository,
+    CustomerEngagementRepository,
 ):
-    """Customers on one connection; changing, searching, scoring and purchases have files of their own."""
+    """Customers on one connection; changing, searching, scoring, purchases and engagement have files of their own."""
 
     async def create_customer(self, new: NewCustomer) -> RetailCustomer:
         """Write a customer, number it, and claim what identifies it.

@@ -29,6 +29,8 @@ from regulars.kit.queue import enqueue
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.service import LoyaltyService
+from regulars.privacy.consents import ConsentJournal
+from regulars.privacy.erased_people import was_erased
 
 
 class RegistrationFlow:
@@ -111,10 +113,13 @@ class RegistrationFlow:
             data.email, hashed, role="customer", customer_id=created.id
         )
         await customers.link_login(created.id, user.id)
+        await ConsentJournal(connection, self._clock).follow_flags([created.id], source="registration", by=None)
         if has_proved_email:
             await customers.mark_email_verified(created.id, now=now)
             await record_events(connection, now, CustomerVerified(customer_id=created.id, channel="email"))
-        await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(created.id, by=operator)
+        # Once per person: who was erased and comes back has had it.
+        if not await was_erased(connection, self._settings, email=created.email, phone=created.phone):
+            await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(created.id, by=operator)
         await record_audit(
             connection,
             "register_customer",
