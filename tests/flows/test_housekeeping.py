@@ -25,6 +25,7 @@ tables = (
     "verifications",
     "registrations",
     "events",
+    "welcome_bonuses",
 )
 
 
@@ -71,6 +72,13 @@ async def fill(connection: Connection, clock: Clock) -> None:
     await connection.execute(
         "INSERT INTO events (occurred_at, kind)"
         " SELECT t - interval '30 days', 'thing.happened' FROM unnest(ARRAY[%(now)s - %(second)s, %(now)s]) t",
+        moments,
+    )
+    await connection.execute(
+        "WITH gone AS (INSERT INTO customers (customer_number, created_at, updated_at, erased_at)"
+        " SELECT 'CUST-20260615-' || (9999 + n), t, t, t - interval '365 days'"
+        " FROM unnest(ARRAY[%(now)s, %(now)s + %(second)s]) WITH ORDINALITY AS moments (t, n) RETURNING id)"
+        " INSERT INTO welcome_bonuses SELECT sha256(id::text::bytea), id, %(now)s FROM gone",
         moments,
     )
     await connection.execute(

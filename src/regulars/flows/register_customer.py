@@ -100,7 +100,9 @@ class RegistrationFlow:
         if has_proved_email:
             await customers.mark_email_verified(created.id, now=now)
             await record_events(connection, now, CustomerVerified(customer_id=created.id, channel="email"))
-        await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(created.id, by=operator)
+        await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(
+            created.id, contacts=self._hashes_of(created), by=operator
+        )
         await record_audit(
             connection,
             "register_customer",
@@ -111,6 +113,11 @@ class RegistrationFlow:
             fields=sorted(data.model_fields_set - {"password"}),
         )
         return await customers.get(created.id)
+
+    def _hashes_of(self, customer: RetailCustomer) -> list[bytes]:
+        """What tells a welcomed person again, and says nothing to anybody else."""
+        hashes, contacts = KeyedHashes.from_settings(self._settings), (customer.email, customer.phone)
+        return [hashes.of("welcome_bonus", contact) for contact in contacts if contact]
 
     async def _keep_waiting(
         self, connection: Connection, data: RetailCustomerRegistration, hashed: PasswordHash

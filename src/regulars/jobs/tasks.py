@@ -14,6 +14,7 @@ from psycopg import OperationalError
 
 from regulars.flows.housekeeping import forget_what_is_over
 from regulars.jobs.password_mail import send_password_reset
+from regulars.jobs.points import audit_all_points, audit_touched_points, expire_points
 from regulars.jobs.proofs import send_email_verification, send_phone_verification, send_registration_proof
 from regulars.jobs.toolbox import Toolbox
 from regulars.kit.errors import Unavailable
@@ -47,7 +48,11 @@ patient = RetryStrategy(
 def register_tasks(app: App, tasks: Iterable[Task]) -> None:
     """Tell a worker what it can run, and when it runs by itself."""
     every_minute, every_night = app.periodic(cron="* * * * *"), app.periodic(cron="17 3 * * *")
+    every_quarter = app.periodic(cron="*/15 * * * *")
     periodic = (
+        (every_quarter, audit_touched_points),
+        (every_night, audit_all_points),
+        (every_night, expire_points),
         (every_minute, retry_stalled_jobs),
         (every_night, forget_finished_jobs),
         (every_night, forget_what_nobody_needs),
