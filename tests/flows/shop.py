@@ -10,6 +10,7 @@ from regulars.flows.import_orders import import_orders
 from regulars.flows.importing.readers import read_csv, read_ndjson
 from regulars.flows.importing.result import ImportResult, Progress, Reject, be_silent
 from regulars.flows.importing.rows import ImportProduct, ImportRow, ImportRows
+from regulars.flows.importing.staged import ImportOptions
 from regulars.kit.clock import Clock
 from regulars.kit.settings import Settings
 
@@ -45,8 +46,8 @@ class Shop:
         rows: ImportRows | str,
         *,
         source: str = "web",
-        atomic: bool = False,
         on_progress: Callable[[Progress], None] = be_silent,
+        **options: bool,
     ) -> ImportResult:
         self.rejects = []
         return await import_orders(
@@ -55,7 +56,7 @@ class Shop:
             source=source,
             settings=self.settings,
             clock=self.clock,
-            atomic=atomic,
+            options=ImportOptions(**options),
             on_reject=self.rejects.append,
             on_progress=on_progress,
         )

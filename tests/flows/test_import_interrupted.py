@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from regulars.flows import import_orders as flow
+from regulars.flows.importing.repository_customers import CustomerWritingRepository
 from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.result import Progress
 from regulars.kit.errors import OperatorError
@@ -162,14 +163,14 @@ async def test_all_or_nothing_holds_when_an_order_is_taken_in_meanwhile(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await shop.load(header + "0,2026-01-02,1,B,\n")
-    reserve_numbers = flow.WritingRepository.reserve_numbers
+    reserve_numbers = CustomerWritingRepository.reserve_numbers
 
-    async def steal_order_first(writing: flow.WritingRepository, batch: Batch) -> None:
+    async def steal_order_first(writing: CustomerWritingRepository, batch: Batch) -> None:
         statement = "INSERT INTO order_identifiers VALUES ('web', '2', %s, uuidv7()) ON CONFLICT DO NOTHING"
         shop.query(statement, [shop.customer_of("ext:web", "B")])
         await reserve_numbers(writing, batch)
 
-    monkeypatch.setattr(flow.WritingRepository, "reserve_numbers", steal_order_first)
+    monkeypatch.setattr(CustomerWritingRepository, "reserve_numbers", steal_order_first)
     result = await shop.load(header + "1,2026-01-02,1,A,\n2,2026-01-02,1,C,\n", atomic=True)
     assert (result.is_written, result.created, shop.codes) == (False, 0, {3: "order-of-another-customer"})
     assert shop.query("SELECT external_id FROM orders") == [("0",)]

@@ -158,3 +158,19 @@ async def test_the_job_of_a_killed_worker_goes_to_the_next(
     await look_after_stalled_jobs()
     await work(own_database_url, tmp_path, deliver)
     assert await fetch(admin, state) == [("succeeded", 2)]
+
+
+async def test_a_job_that_kills_its_worker_each_time_is_given_up(
+    own_database_url: str, admin: Connection, tmp_path: Path
+) -> None:
+    await queue_delivery(admin)
+    with worker_process(own_database_url, tmp_path) as worker:
+        await until(admin, ("doing", 0))
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
+    await admin.execute("UPDATE procrastinate_jobs SET attempts = 8 WHERE task_name = 'deliver'")
+    await admin.execute(age_heartbeats)
+    async with admin.transaction():
+        await enqueue(admin, "retry_stalled_jobs", timestamp=0)
+    await work(own_database_url, tmp_path, deliver)
+    assert await fetch(admin, state) == [("failed", 9)]

@@ -60,7 +60,8 @@ WHERE CASE
 END
 UNION ALL
 SELECT 'foreign key action', m.name, k.conname FROM meant AS m JOIN pg_constraint AS k ON k.conrelid = m.oid
-WHERE m.kind IN ('customer', 'value') AND k.contype = 'f' AND (k.confdeltype IN ('n', 'd') OR k.confupdtype IN ('n', 'd'))
+WHERE k.contype = 'f' AND m.kind IN ('customer', 'value')
+    AND (k.confdeltype IN ('n', 'd') OR k.confupdtype IN ('n', 'd'))
 UNION ALL
 SELECT 'trigger', t.name, g.tgname FROM there AS t JOIN pg_trigger AS g ON g.tgrelid = t.oid WHERE NOT g.tgisinternal
 UNION ALL

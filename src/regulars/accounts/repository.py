@@ -36,6 +36,11 @@ class UserRepository(Repository):
         query = SQL("SELECT {} FROM users WHERE id = %s {}").format(_columns, SQL("FOR NO KEY UPDATE" if lock else ""))
         return await self._one(User, query, [user_id])
 
+    async def get_open(self, user_id: UUID) -> User | None:
+        """The user with this id, if the person may sign in."""
+        query = SQL("SELECT {} FROM users u WHERE id = %s AND {}").format(_columns, login_is_open)
+        return await self._one(User, query, [user_id])
+
     async def get_by_email(self, email: str) -> User | None:
         """The user with this normalised address."""
         return await self._one(User, SQL("SELECT {} FROM users WHERE email = %s").format(_columns), [email])

@@ -10,23 +10,38 @@ from uuid import UUID
 from regulars.formulas.rfm import RFMEdges, RFMScores
 
 RunKind = Literal["rfm", "clv", "all"]
-Coverage = Literal["full", "stale", "selected"]
+Coverage = Literal["full", "stale", "selected", "live"]
 EdgesBasis = Literal["quintiles", "fixed"]
+Method = Literal["seed", "model", "blend"]
 
 
 @dataclass(frozen=True)
 class Period:
-    """The orders that are looked at: everything up to a day, and for frequency and monetary a last part of it."""
+    """The orders that are looked at: everything up to a day.
+
+    Attributes:
+        as_of: The last day.
+        history_days: The part of it in which frequency and monetary are measured; None for all of it.
+        last_days: The part of it that models of lifetime value tell apart, and for whose sake days are counted; None
+            where no model asks.
+    """
 
     as_of: date
     history_days: int | None = None
+    last_days: int | None = None
 
     @property
     def history_after(self) -> date | None:
         """The last day that no longer counts for frequency and monetary; None if all do."""
-        if self.history_days is None:
-            return None
-        return date.fromordinal(max(1, self.as_of.toordinal() - self.history_days))
+        return self._before(self.history_days)
+
+    @property
+    def last_after(self) -> date | None:
+        """The last day before the last ones; None if all are."""
+        return self._before(self.last_days)
+
+    def _before(self, days: int | None) -> date | None:
+        return None if days is None else date.fromordinal(max(1, self.as_of.toordinal() - days))
 
 
 @dataclass(frozen=True)
@@ -41,8 +56,12 @@ class ScoringRequest:
             edges of the latest full run.
         customer_ids: Who is written; None for all. Never changes who sets the edges.
         history_days: How far back orders count for frequency and monetary; None for all of them.
-        window_days: Horizon of lifetime values; None for the whole lifespan.
+        window_days: Horizon of lifetime values; None for the whole lifespan, which a model does not know: it then takes
+            the window of the settings.
         edges_run_id: An earlier run whose edges and history are used again.
+        method: How lifetime values are made.
+        margin: The part of the money that is kept, for a model; None for that of the settings.
+        discount: What money is worth less for a year of waiting, for a model; None for that of the settings.
     """
 
     kind: RunKind
@@ -53,11 +72,19 @@ class ScoringRequest:
     history_days: int | None = None
     window_days: int | None = None
     edges_run_id: UUID | None = None
+    method: Method = "seed"
+    margin: float | None = None
+    discount: float | None = None
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether values are asked for that a model makes."""
+        return self.kind != "rfm" and self.method != "seed"
 
     @property
     def period(self) -> Period:
         """The orders to look at."""
-        return Period(self.as_of, self.history_days)
+        return Period(self.as_of, self.history_days, self.window_days if self.uses_model else None)
 
 
 @dataclass(frozen=True)
@@ -71,6 +98,8 @@ class PurchaseFacts:
         recency_days: Days since the last of them; None without one.
         recent_orders: As `orders`, within the history that RFM looks at.
         recent_net: As `net`, within the history that RFM looks at.
+        purchase_days: Days with a valid order; None where they were not counted.
+        last_net: As `net`, within the last days that a model looks at; None likewise.
     """
 
     customer_id: UUID
@@ -80,6 +109,8 @@ class PurchaseFacts:
     recency_days: int | None
     recent_orders: int
     recent_net: Decimal
+    purchase_days: int | None = None
+    last_net: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +195,12 @@ class CustomerScore:
     clv_reason: str | None
     clv_run_id: UUID | None
     clv_scored_at: datetime | None
+    p_buy: float | None
+    expected_orders: float | None
+    median_wait_days: float | None
+    next_order_on: date | None
+    clv_low: Decimal | None
+    clv_high: Decimal | None
 
     @property
     def scores(self) -> RFMScores | None:
@@ -171,6 +208,16 @@ class CustomerScore:
         if self.recency_score is None or self.frequency_score is None or self.monetary_score is None:
             return None
         return RFMScores(self.recency_score, self.frequency_score, self.monetary_score)
+
+
+@dataclass(frozen=True)
+class SegmentChange:
+    """A change of a customer's segment, and the run that made it; `segment_before` is None for the first one."""
+
+    changed_at: datetime
+    segment_before: str | None
+    segment: str
+    run_id: UUID
 
 
 @dataclass(frozen=True)

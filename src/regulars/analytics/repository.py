@@ -11,6 +11,7 @@ from regulars.analytics.models import (
     CustomerScore,
     Period,
     PurchaseFacts,
+    SegmentChange,
     ValueConcentration,
     ValueRange,
     ValueSummary,
@@ -38,9 +39,11 @@ class AnalyticsRepository(Repository):
         facts = purchase_facts(period, SQL("= {}").format(Literal(customer_id)))
         return await self._one(PurchaseFacts, facts)
 
-    async def get_clv_inputs(self, customer_id: UUID, as_of: date) -> PurchaseFacts | None:
-        """What a customer's lifetime value is made of: all orders up to the day."""
-        return await self.get_rfm_inputs(customer_id, Period(as_of))
+    async def get_clv_inputs(
+        self, customer_id: UUID, as_of: date, last_days: int | None = None
+    ) -> PurchaseFacts | None:
+        """What a customer's lifetime value is made of: all orders up to the day, for a model the last ones apart."""
+        return await self.get_rfm_inputs(customer_id, Period(as_of, last_days=last_days))
 
     async def get_customer_score(self, customer_id: UUID) -> CustomerScore:
         """The stored scores of a customer; empty ones before the first run.
@@ -52,7 +55,8 @@ class AnalyticsRepository(Repository):
             CustomerScore,
             """
             SELECT c.id AS customer_id, s.recency_score, s.frequency_score, s.monetary_score, s.segment, s.rfm_run_id,
-                   s.rfm_scored_at, s.clv, s.clv_method, s.clv_reason, s.clv_run_id, s.clv_scored_at
+                   s.rfm_scored_at, s.clv, s.clv_method, s.clv_reason, s.clv_run_id, s.clv_scored_at,
+                   s.p_buy, s.expected_orders, s.median_wait_days, s.next_order_on, s.clv_low, s.clv_high
             FROM customers c
             LEFT JOIN customer_scores s ON s.customer_id = c.id
             WHERE c.id = %s
@@ -62,6 +66,17 @@ class AnalyticsRepository(Repository):
         if score is None:
             raise NotFound
         return score
+
+    async def get_segment_steps(self, customer_id: UUID, *, limit: int) -> list[SegmentChange]:
+        """The latest changes of a customer's segment, newest first."""
+        return await self._all(
+            SegmentChange,
+            """
+            SELECT changed_at, segment_before, segment, run_id FROM segment_history
+            WHERE customer_id = %s ORDER BY changed_at DESC, run_id DESC LIMIT %s
+            """,
+            [customer_id, limit],
+        )
 
     async def get_clv_summary(self, shares: WindowShares | None = None) -> ValueSummary:
         """Total, average and median over customers with orders."""

@@ -1,10 +1,11 @@
 """One scoring run, from the orders to the written scores: facts, edges, scores, rows that changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from time import perf_counter
+from typing import Any
 from uuid import UUID
 
 from regulars.analytics.models import Coverage, RunKind, ScoringRequest, ScoringRun, StoredEdges
@@ -70,6 +71,10 @@ class ScoringService:
         self._runs = ScoringRunRepository(connection)
         self._stage = ScoringStageRepository(connection)
         self._scores = CustomerScoresRepository(connection)
+
+    def rows_of(self, customer_ids: Sequence[UUID] | None) -> int | Callable[[int], Awaitable[int]]:
+        """How many customers a run is about, or what counts all of them up to a bound."""
+        return self._stage.count_customers if customer_ids is None else len(customer_ids)
 
     async def score_customers(self, request: ScoringRequest) -> ScoringRun:
         """Run from orders to scores: facts are computed once, only rows that changed are written.
@@ -231,8 +236,13 @@ def clv_rules(settings: Settings) -> CLVRules:
 
 def rules_of(run: ScoringRun) -> CLVRules:
     """The rules that a run used, whatever the settings say now."""
-    multipliers = {RFMSegment(name): Decimal(text) for name, text in run.parameters["multipliers"].items()}
-    return CLVRules(run.parameters["floor_days"], run.parameters["lifespan_days"], multipliers)
+    return rules_from(run.parameters)
+
+
+def rules_from(parameters: Mapping[str, Any]) -> CLVRules:
+    """The rules among the parameters that a run keeps."""
+    multipliers = {RFMSegment(name): Decimal(text) for name, text in parameters["multipliers"].items()}
+    return CLVRules(parameters["floor_days"], parameters["lifespan_days"], multipliers)
 
 
 def parameters_of(rules: CLVRules) -> Mapping[str, object]:

@@ -20,6 +20,12 @@ def check_accept(headers: Headers, produced: Sequence[str]) -> None:
         raise NotAcceptable
 
 
+def preferred(headers: Headers, produced: Sequence[str]) -> str:
+    """Which of the types an operation can send the caller likes best; the first of them where it does not say."""
+    accept = ",".join(headers.getlist("accept"))
+    return max(produced, key=lambda media_type: _quality(accept, media_type)) if accept.strip() else produced[0]
+
+
 def has_body(headers: Headers) -> bool:
     """Whether the request announces a body."""
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers

@@ -2,13 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Response
 
 from regulars.analytics.clv import CLVService
 from regulars.analytics.schemas import CLVAnalysisResponse, CLVCalculationRequest, CLVResponse
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
+from regulars.api.idempotency import Answer
+from regulars.api.long_work import LongWorkDep
 from regulars.api.routing import Router
+from regulars.api.tables import ReportFormatDep, as_table
 from regulars.customers.errors import CustomerErased
 from regulars.kit.schemas import Id
 from regulars.kit.security import Principal
@@ -29,17 +32,37 @@ CLVDep = Annotated[CLVService, Depends(clv_service)]
 
 
 @router.post(
-    "/analytics/clv/calculate", operation_id="calculate_clv", summary="Calculate lifetime values", long_work=True
+    "/analytics/clv/calculate",
+    operation_id="calculate_clv",
+    summary="Calculate lifetime values",
+    response_model=CLVAnalysisResponse,
+    long_work=True,
 )
-async def calculate_clv(request: CLVCalculationRequest, clv: CLVDep, caller: MayRun) -> CLVAnalysisResponse:
+async def calculate_clv(
+    request: CLVCalculationRequest, clv: CLVDep, caller: MayRun, long_work: LongWorkDep
+) -> Response:
     """As of the store's today. Without `recalculate` only stale values are made anew."""
-    return await clv.calculate_clv(request, by=caller)
+
+    async def work() -> Answer:
+        return Answer(await clv.calculate_clv(request, by=caller), status=200)
+
+    rows = clv.rows_of(request.customer_ids)
+    return (await long_work.run("calculate_clv", request, work, rows=rows, is_shared=True)).response()
 
 
-@router.get("/analytics/clv/analysis", operation_id="get_clv_analysis", summary="Sum up the lifetime values of all")
-async def get_clv_analysis(clv: CLVDep, caller: MayRead, limit: TopCustomers = 10) -> CLVAnalysisResponse:
-    """Totals, ranges, how much the best customers hold, and who they are."""
-    return await clv.get_clv_analysis(by=caller, limit=limit)
+@router.get(
+    "/analytics/clv/analysis",
+    operation_id="get_clv_analysis",
+    summary="Sum up the lifetime values of all",
+    response_model=CLVAnalysisResponse,
+    **as_table,
+)
+async def get_clv_analysis(
+    clv: CLVDep, caller: MayRead, answer: ReportFormatDep, limit: TopCustomers = 10
+) -> CLVAnalysisResponse | Response:
+    """Totals, ranges, how much the best customers hold, and who they are; these alone by `Accept: text/csv`."""
+    analysis = await clv.get_clv_analysis(by=caller, limit=limit)
+    return answer("clv-top-customers", analysis, analysis.top_customers)
 
 
 @router.get(

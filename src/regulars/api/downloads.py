@@ -10,21 +10,23 @@ from typing import IO
 
 from fastapi.responses import StreamingResponse
 
-from regulars.kit.csv_files import media_type
-
 _in_memory_bytes = 1 << 20
 _piece_bytes = 1 << 16
 
 
-async def csv_download(name: str, write: Callable[[IO[bytes]], Awaitable[object]]) -> StreamingResponse:
-    """A CSV file under a name, as `write` writes it; a large one is kept on disk until it is sent."""
+async def download(
+    write: Callable[[IO[bytes]], Awaitable[object]], media_type: str, *, name: str | None
+) -> StreamingResponse:
+    """What `write` writes, as a file if it has a name; a large one is kept on disk until it is sent."""
     file = tempfile.SpooledTemporaryFile(max_size=_in_memory_bytes)  # noqa: SIM115 - closed when it is sent
     try:
         await write(file)
     except BaseException:
         file.close()
         raise
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(file.tell())}
+    headers = {"Content-Length": str(file.tell())}
+    if name is not None:
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return StreamingResponse(_pieces(file), headers=headers, media_type=media_type)
 
 

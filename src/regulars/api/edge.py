@@ -10,11 +10,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from regulars.api.errors import Internal
 from regulars.api.limits import InFlight, Limits, check_envelope
 from regulars.api.problems import respond
 from regulars.kit.database import refusal_for
-from regulars.kit.errors import Refusal
+from regulars.kit.errors import Internal, Refusal
 from regulars.kit.logs import current_trace_id, log_fault, log_request
 
 probes = frozenset({"/livez", "/readyz"})

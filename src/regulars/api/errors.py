@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from regulars.kit.errors import BadRequest, Refusal, Unavailable, Unprocessable
+from regulars.kit.errors import BadRequest, Refusal, Unprocessable
 
 
 class MalformedJson(BadRequest):
@@ -73,9 +73,3 @@ class HeadersTooLarge(Refusal):
     """One header is over 8 KiB, or all of them over 32 KiB."""
 
     status = 431
-
-
-class Internal(Unavailable):
-    """A fault of ours; the trace id finds it in the log."""
-
-    status = 500

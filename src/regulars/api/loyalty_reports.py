@@ -4,13 +4,14 @@ from datetime import timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Response
 
 from regulars.api.access import requires
 from regulars.api.cursors import CursorsDep
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.errors import InvalidCursor
 from regulars.api.routing import Router
+from regulars.api.tables import ReportFormatDep, as_table
 from regulars.customers.errors import CustomerErased
 from regulars.kit.schemas import Id, Slice
 from regulars.kit.security import Principal
@@ -85,14 +86,18 @@ async def list_points_expiring(
     operation_id="get_loyalty_metrics",
     summary="Sum up the loyalty programme",
     tags=["Analytics"],
+    response_model=LoyaltyProgramMetrics,
+    **as_table,
 )
 async def get_loyalty_metrics(
     reports: ReportsDep,
     settings: SettingsDep,
+    answer: ReportFormatDep,
     caller: MayReport,  # noqa: ARG001
-) -> LoyaltyProgramMetrics:
+) -> LoyaltyProgramMetrics | Response:
     """Issued, redeemed and expired until now; outstanding points, what they are worth, tiers and months of expiry."""
-    return LoyaltyProgramMetrics.of(await reports.get_loyalty_metrics(), settings.currency)
+    metrics = LoyaltyProgramMetrics.of(await reports.get_loyalty_metrics(), settings.currency)
+    return answer("loyalty", metrics, metrics.table())
 
 
 @router.get(

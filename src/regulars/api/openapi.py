@@ -12,11 +12,11 @@ from regulars.accounts.roles import all_scopes
 from regulars.api import errors
 from regulars.api.access import Requires
 from regulars.api.examples import example_of
-from regulars.api.problems import problem_of, problem_type
+from regulars.api.problems import problem_type
 from regulars.api.routing import Route, form_type, json_type
 from regulars.kit.database import DatabaseUnavailable, Overloaded
 from regulars.kit.deadline import Timeout
-from regulars.kit.errors import NotFound, PreconditionFailed, Refusal
+from regulars.kit.errors import Internal, NotFound, PreconditionFailed, Refusal, problem_of
 from regulars.kit.idempotency import IdempotencyInProgress, IdempotencyKeyReused
 from regulars.kit.ratelimit import RateLimited
 from regulars.kit.schemas import Problem
@@ -44,7 +44,7 @@ _always: Refusals = (
     errors.NotAcceptable,
     RateLimited,
     errors.HeadersTooLarge,
-    errors.Internal,
+    Internal,
     Overloaded,
     DatabaseUnavailable,
     Timeout,
@@ -89,6 +89,7 @@ def _build(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = {"oauth2": _security_scheme()}
     for route, operation in _operations(app, document["paths"]):
         operation["security"] = _security(route)
+        _document_jobs(operation)
         _document_refusals(operation, refusals_of(route, operation, schemas))
         _add_examples(operation, schemas)
     return document
@@ -153,6 +154,20 @@ def _names_customer(operation: Operation, schemas: Mapping[str, Any]) -> bool:
     content = operation.get("requestBody", {}).get("content", {})
     bodies = [schemas.get(media["schema"].get("$ref", "").rsplit("/", 1)[-1], {}) for media in content.values()]
     return any({"customer_id", "customer_ids"} & body.get("properties", {}).keys() for body in bodies)
+
+
+def _document_jobs(operation: Operation) -> None:
+    """Say what an operation answers that may become a job."""
+    if not any(parameter["name"].lower() == "prefer" for parameter in operation.get("parameters", [])):
+        return
+    operation["responses"]["202"] = {
+        "description": "It is done as a job, because the caller asked for that or because it is about so many.",
+        "headers": {
+            "Location": {"description": "Where the job is followed.", "schema": {"type": "string"}},
+            "Preference-Applied": {"schema": {"type": "string", "const": "respond-async"}},
+        },
+        "content": {json_type: {"schema": {"$ref": "#/components/schemas/JobResponse"}}},
+    }
 
 
 def _document_refusals(operation: Operation, refusals: Refusals) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -13,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from regulars.api.errors import MalformedRequest, MethodNotAllowed
-from regulars.kit.errors import NotFound, Refusal, type_prefix
+from regulars.kit.errors import NotFound, Refusal, problem_of
 
 problem_type = "application/problem+json"
 
@@ -26,20 +25,6 @@ class ProblemResponse(JSONResponse):
     def render(self, content: Any) -> bytes:  # noqa: ANN401 - any problem
         """Encode; facts may be ids, instants and amounts."""
         return to_json(content)
-
-
-def problem_of(refusal: Refusal, trace_id: str) -> dict[str, Any]:
-    """The members of the problem; facts become members of their own."""
-    members: dict[str, Any] = {
-        "type": type_prefix + refusal.slug(),
-        "title": refusal.title(),
-        "status": refusal.status,
-        "detail": refusal.detail,
-        "instance": UUID(trace_id).urn,
-        "trace_id": trace_id,
-        **refusal.facts,
-    }
-    return {name: value for name, value in members.items() if value is not None}
 
 
 def respond(refusal: Refusal, trace_id: str) -> ProblemResponse:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Response
 
 from regulars.analytics.rfm import RFMService
 from regulars.analytics.schemas import (
@@ -13,7 +13,10 @@ from regulars.analytics.schemas import (
 )
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
+from regulars.api.idempotency import Answer
+from regulars.api.long_work import LongWorkDep
 from regulars.api.routing import Router
+from regulars.api.tables import ReportFormatDep, as_table
 from regulars.customers.errors import CustomerErased
 from regulars.kit.errors import NotFound
 from regulars.kit.schemas import Id
@@ -37,22 +40,37 @@ RFMDep = Annotated[RFMService, Depends(rfm_service)]
     "/analytics/rfm/calculate",
     operation_id="calculate_rfm_scores",
     summary="Score customers by recency, frequency and money",
+    response_model=RFMAnalysisResponse,
     long_work=True,
     refusals=[NotFound],
 )
-async def calculate_rfm_scores(request: RFMAnalysisRequest, rfm: RFMDep, caller: MayRun) -> RFMAnalysisResponse:
+async def calculate_rfm_scores(
+    request: RFMAnalysisRequest, rfm: RFMDep, caller: MayRun, long_work: LongWorkDep
+) -> Response:
     """As of the store's today. Without `recalculate` only stale scores are made anew, with the latest edges."""
-    return await rfm.calculate_rfm_scores(request, by=caller)
+
+    async def work() -> Answer:
+        return Answer(await rfm.calculate_rfm_scores(request, by=caller), status=200)
+
+    rows = rfm.rows_of(request.customer_ids)
+    return (await long_work.run("calculate_rfm_scores", request, work, rows=rows, is_shared=True)).response()
 
 
 @router.get(
     "/analytics/rfm/distribution",
     operation_id="get_rfm_segment_distribution",
     summary="Count the customers of every segment",
+    response_model=list[RFMSegmentDistribution],
+    **as_table,
 )
-async def get_rfm_segment_distribution(rfm: RFMDep, caller: MayRead) -> list[RFMSegmentDistribution]:  # noqa: ARG001
-    """All eleven segments and the prospects, with what they have spent."""
-    return await rfm.get_rfm_segment_distribution()
+async def get_rfm_segment_distribution(
+    rfm: RFMDep,
+    answer: ReportFormatDep,
+    caller: MayRead,  # noqa: ARG001
+) -> list[RFMSegmentDistribution] | Response:
+    """All eleven segments and the prospects, with what they have spent. `Accept: text/csv` gives a file."""
+    segments = await rfm.get_rfm_segment_distribution()
+    return answer("rfm-segments", segments, segments)
 
 
 @router.get(

@@ -20,6 +20,7 @@ _stages = {
     "checking": "Checking",
     "waiting": "Waiting for another import",
     "writing": "Writing",
+    "awarding": "Awarding",
 }
 
 
@@ -51,9 +52,15 @@ class RejectsFile:
         if self._file is None:
             self._file = self._open()
             self._writer = csv.writer(self._file)
-            self._writer.writerow(["line", "reason", *reject.values, "raw"])
+            self._writer.writerow(["line", "code", "message", *reject.values, "raw"])
         self._writer.writerow(
-            [reject.line, self._sentences[reject.code], *reject.values.values(), reject.raw.rstrip("\r\n")]
+            [
+                reject.line,
+                reject.code,
+                self._sentences[reject.code],
+                *reject.values.values(),
+                reject.raw.rstrip("\r\n"),
+            ]
         )
 
     def _open(self) -> IO[str]:

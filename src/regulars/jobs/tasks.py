@@ -3,27 +3,40 @@
 A worker that dies leaves its jobs to the next one, so a task may run more than once; each is harmless when it does.
 """
 
-from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import wraps
 from typing import Concatenate, TypeAlias
+from uuid import UUID
 
-from procrastinate import App, JobContext, RetryStrategy
+from procrastinate import App, JobContext
+from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
-from psycopg import OperationalError
 
 from regulars.flows.housekeeping import forget_what_is_over
+from regulars.jobs.faults import most_attempts, patient
+from regulars.jobs.kinds import kinds
 from regulars.jobs.password_mail import send_password_reset
 from regulars.jobs.points import audit_all_points, audit_touched_points, expire_points
+from regulars.jobs.privacy import erase_who_is_due
 from regulars.jobs.proofs import send_email_verification, send_phone_verification, send_registration_proof
+from regulars.jobs.runs import Work, fail_forsaken, perform
 from regulars.jobs.toolbox import Toolbox
-from regulars.kit.errors import Unavailable
-from regulars.kit.messages import PassingDeliveryError
 
 Task: TypeAlias = Callable[Concatenate[Toolbox, ...], Awaitable[None]]
 """`async def send_email_verification(toolbox: Toolbox, verification_id: str) -> None`: queued by its name, with ids."""
 
+
+def runner_of(kinds: Mapping[str, Work]) -> Task:
+    """The task that runs visible jobs of these kinds."""
+
+    async def run_job(toolbox: Toolbox, job_id: str) -> None:
+        await perform(toolbox, UUID(job_id), kinds)
+
+    return run_job
+
+
 tasks_on_demand: tuple[Task, ...] = (
+    runner_of(kinds),
     send_password_reset,
     send_email_verification,
     send_phone_verification,
@@ -34,20 +47,10 @@ tasks_on_demand: tuple[Task, ...] = (
 stalled_seconds = 30.0
 finished_jobs_kept_hours = 7 * 24
 
-# A server that restarts, a mail server that is busy, a worker that has to stop before the task is done (Procrastinate
-# cancels it then): eight more attempts within three hours. Everything else fails at once, to be looked at.
-passing_faults = (PassingDeliveryError, Unavailable, OperationalError, CancelledError)
-patient = RetryStrategy(
-    max_attempts=8,
-    wait=5,
-    exponential_wait=3,
-    retry_exceptions=passing_faults,  # type: ignore[arg-type]  # CancelledError is no Exception, and works all the same
-)
-
 
 def register_tasks(app: App, tasks: Iterable[Task]) -> None:
     """Tell a worker what it can run, and when it runs by itself."""
-    every_minute, every_night = app.periodic(cron="* * * * *"), app.periodic(cron="17 3 * * *")
+    every_minute, every_hour, every_night = (app.periodic(cron=at) for at in ("* * * * *", "7 * * * *", "17 3 * * *"))
     every_quarter = app.periodic(cron="*/15 * * * *")
     periodic = (
         (every_quarter, audit_touched_points),
@@ -55,7 +58,8 @@ def register_tasks(app: App, tasks: Iterable[Task]) -> None:
         (every_night, expire_points),
         (every_minute, retry_stalled_jobs),
         (every_night, forget_finished_jobs),
-        (every_night, forget_what_nobody_needs),
+        (every_night, erase_who_is_due),
+        (every_hour, forget_what_nobody_needs),
     )
     for schedule, task in periodic:
         schedule(app.task(name=task.__name__, queueing_lock=task.__name__, pass_context=True)(task))
@@ -72,10 +76,14 @@ def _with_toolbox(task: Task) -> Callable[..., Awaitable[None]]:
 
 
 async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - every periodic task is told
-    """Give the jobs of workers that died to those that live."""
+    """Give the jobs of workers that died to those that live; one that was tried too often may be what kills them."""
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=stalled_seconds):
-        await manager.retry_job(job)
+        if job.attempts < most_attempts:
+            await manager.retry_job(job)
+        else:
+            await manager.finish_job(job, Status.FAILED, delete_job=False)
+    await fail_forsaken(Toolbox.of(context))
 
 
 async def forget_finished_jobs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
@@ -84,6 +92,6 @@ async def forget_finished_jobs(context: JobContext, timestamp: int) -> None:  # 
 
 
 async def forget_what_nobody_needs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Delete sessions, proofs, counters and kept answers that are over."""
+    """Delete sessions, proofs, counters, kept answers and results that are over."""
     toolbox = Toolbox.of(context)
     await forget_what_is_over(toolbox.database, toolbox.settings, toolbox.clock)

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import TypeAlias
 from uuid import UUID
 
-Cell: TypeAlias = str | int | bool | date | datetime | UUID | Sequence[str] | None
+Cell: TypeAlias = str | int | float | bool | date | datetime | UUID | Sequence[str] | None
 
 media_type = "text/csv"
 _begins_formula = ("=", "+", "-", "@", "\t", "\r")
@@ -42,7 +42,7 @@ def _text(cell: Cell) -> str:
             text = "true" if cell else "false"
         case datetime():
             text = cell.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case date() | int() | UUID():
+        case date() | int() | float() | UUID():
             text = str(cell)
         case _:
             text = json.dumps(list(cell), ensure_ascii=False) if cell else ""

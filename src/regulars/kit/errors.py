@@ -10,7 +10,8 @@ sent, only what we know. The doors turn it into their own shape: problem+json, a
 
 import re
 from inspect import getdoc
-from typing import ClassVar
+from typing import Any, ClassVar
+from uuid import UUID
 
 type_prefix = "/problems/"
 
@@ -111,6 +112,26 @@ class Unavailable(Refusal):
     """The service cannot answer now."""
 
     status = 503
+
+
+class Internal(Unavailable):
+    """A fault of ours; the trace id finds it in the log."""
+
+    status = 500
+
+
+def problem_of(refusal: Refusal, trace_id: str) -> dict[str, Any]:
+    """The members of the problem (RFC 9457) that a refusal is answered with; facts become members of their own."""
+    members: dict[str, Any] = {
+        "type": type_prefix + refusal.slug(),
+        "title": refusal.title(),
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "instance": UUID(trace_id).urn,
+        "trace_id": trace_id,
+        **refusal.facts,
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 class OperatorError(Exception):

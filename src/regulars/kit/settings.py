@@ -67,6 +67,16 @@ class Settings(BaseSettings):
     jwt_secret_previous: SecretStr | None = Field(
         default=None, description="Still accepted while tokens signed by it live on."
     )
+    erasure_secret: SecretStr | None = Field(
+        default=None,
+        description="Keys the hashes by which erased people are recognised for twelve months. Never replace it. Unset,"
+        " jwt_secret does it, and replacing that forgets them.",
+    )
+    anonymise_inactive_after_days: int | None = Field(
+        default=None,
+        ge=30,
+        description="Erase customers who did not buy, move points, sign in or open a mail for so long. Unset, never.",
+    )
     jwt_issuer: str = Field(default="regulars", description="Claim `iss` of access tokens.")
     jwt_audience: str = Field(default="regulars-api", description="Claim `aud` of access tokens.")
     access_token_minutes: int = Field(default=15, ge=1, le=15, description="Life of an access token.")
@@ -106,6 +116,12 @@ class Settings(BaseSettings):
         description="How long a server that was told to stop goes on answering while /readyz already says no.",
     )
     import_max_bytes: int = Field(default=100 * 1024 * 1024, ge=1, description="Largest order file taken over HTTP.")
+    sync_max_customers: int = Field(
+        default=100_000, ge=0, description="Work on more customers or rows than this becomes a job by itself."
+    )
+    job_result_max_bytes: int = Field(
+        default=1024 * 1024 * 1024, ge=1, description="Largest result of a job that is kept for its caller."
+    )
     idempotency_days: int = Field(
         default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key."
     )
@@ -118,6 +134,17 @@ class Settings(BaseSettings):
     )
 
     customer_self_redeem: bool = Field(default=True, description="Whether customers may redeem their own points.")
+
+    early_refunds: Literal["refuse", "hold"] = Field(
+        default="refuse",
+        description="What happens to a refund or cancellation that names an order by source and external_id which is"
+        " not known yet. refuse: 404. hold: it is kept, and done when the order arrives.",
+    )
+    live_scoring: bool = Field(
+        default=True,
+        description="Whether scores, segment and lifetime value follow each order at once, by the edges of the latest"
+        " full run.",
+    )
 
     rfm_edges: Literal["quintiles", "fixed"] = Field(
         default="quintiles", description="Whether scores compare customers, or go by fixed thresholds."
@@ -140,6 +167,16 @@ class Settings(BaseSettings):
     )
     clv_multipliers: dict[str, float] = Field(
         default={}, description="Multipliers by segment that replace the defaults."
+    )
+    clv_method: Literal["seed", "model", "blend"] = Field(
+        default="seed", description="How the command line and the nightly run make lifetime values."
+    )
+    clv_window_days: int = Field(
+        default=365, ge=1, le=36_500, description="How far the methods `model` and `blend` look ahead, in days."
+    )
+    clv_margin: float = Field(default=1, gt=0, le=1, description="The part of the money that is kept, for a model.")
+    clv_discount: float = Field(
+        default=0, ge=0, le=1, description="What money is worth less for a year of waiting, for a model."
     )
 
     @field_validator("allowed_hosts", "trusted_proxies", "sms_countries", mode="before")

@@ -87,7 +87,6 @@ class BulkAwardService:
 
     async def earn(self, lines: Sequence[tuple[int, AwardLine]], *, by: Principal) -> list[AwardOutcome]:
         """Award these numbered lines of at most 500 customers; those of one customer in the order given."""
-        ids = sorted({line.customer_id for _, line in lines})
         programme = await self._ledger.programmes.current()
         orders = [line.order_id for _, line in lines if line.order_id]
         buyers = await self._ledger.transactions.find_buyers(orders) if orders else {}
@@ -95,12 +94,13 @@ class BulkAwardService:
         by_customer: dict[UUID, list[tuple[int, AwardLine]]] = defaultdict(list)
         for number, line in lines:
             by_customer[line.customer_id].append((number, line))
-        for turn in zip_longest(*by_customer.values()):
-            accounts = {account.customer_id: account for account in await self._ledger.lock_many(ids)}
-            credited = await self._ledger.transactions.find_awards(orders) if orders else {}
-            outcomes += await self._earn_once(
-                [x for x in turn if x], accounts, _Orders(buyers, credited), programme, by
-            )
+        for places in zip_longest(*by_customer.values()):
+            turn = [place for place in places if place]  # the first has all customers, so they are locked in order
+            accounts = await self._ledger.lock_many(sorted(line.customer_id for _, line in turn))
+            named = [line.order_id for _, line in turn if line.order_id]
+            credited = await self._ledger.transactions.find_awards(named) if named else {}
+            by_id = {account.customer_id: account for account in accounts}
+            outcomes += await self._earn_once(turn, by_id, _Orders(buyers, credited), programme, by)
         return outcomes
 
     async def _earn_once(

@@ -80,10 +80,11 @@ class PointsLedger:
             accounts = await self.accounts.lock_accounts(customer_ids)
         return accounts
 
-    def expiry(self, days: ExpiryDays, programme: Programme) -> datetime | None:
-        """The end of the store day that lies `days` after today; None means never."""
+    def expiry(self, days: ExpiryDays, programme: Programme, *, earned_at: datetime | None = None) -> datetime | None:
+        """The end of the store day that lies `days` after the day of earning, by default today; None means never."""
         chosen = programme.expiry_days if days == "programme" else days
-        return None if chosen is None else self.clock.end_of(self.clock.today() + timedelta(days=chosen))
+        earned_on = self.clock.day_of(earned_at or self.clock.now())
+        return None if chosen is None else self.clock.end_of(earned_on + timedelta(days=chosen))
 
     async def write(self, entry: Entry) -> LoyaltyTransaction:
         """Write one transaction and move its account."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
+from regulars.formulas.points import earning_base, points_earned
 from regulars.formulas.tiers import LoyaltyTier, TierThresholds, tier_for
 
 
@@ -66,6 +67,23 @@ class Programme:
     downgrades_at_once: bool
     created_by: UUID | None
     created_at: datetime
+
+    def points_for_order(self, total: Decimal, *, tax: Decimal, shipping: Decimal) -> int:
+        """Points that an order earns under these rules.
+
+        Args:
+            total: What the customer paid, net of discounts, with tax and shipping.
+            tax: The tax in it.
+            shipping: The shipping in it.
+        """
+        base = earning_base(
+            total,
+            tax=tax,
+            shipping=shipping,
+            with_tax=self.earning_base == "with_tax",
+            with_shipping=self.earns_on_shipping,
+        )
+        return points_earned(base, self.points_per_unit)
 
     @property
     def thresholds(self) -> TierThresholds:

@@ -20,6 +20,7 @@ class PointTotals:
         awaiting_expiry: Those of them that have expired by the clock and are not written off yet.
         owed: Points that customers owe now.
         ledger: Sum of the whole ledger now: outstanding less owed.
+        active: Customers who earned or redeemed in the year before now.
         by_tier: Customers and outstanding points of each tier.
         by_month: Outstanding points by the store's month in which they expire; "never" for those that do not.
     """
@@ -31,6 +32,7 @@ class PointTotals:
     awaiting_expiry: int
     owed: int
     ledger: int
+    active: int
     by_tier: dict[str, dict[str, int]]
     by_month: dict[str, int]
 
@@ -84,6 +86,9 @@ class LoyaltyReportRepository(Repository):
                  WHERE remaining > 0 AND expires_at <= %(now)s) AS awaiting_expiry,
                 (SELECT coalesce(-sum(balance), 0)::bigint FROM loyalty_accounts WHERE balance < 0) AS owed,
                 (SELECT coalesce(sum(points), 0)::bigint FROM ledger) AS ledger,
+                (SELECT count(DISTINCT customer_id) FROM loyalty_transactions
+                 WHERE transaction_type IN ('EARNED', 'REDEEMED') AND created_at <= %(now)s
+                     AND created_at > %(now)s::timestamptz - interval '1 year') AS active,
                 (SELECT coalesce(jsonb_object_agg(tier, jsonb_build_object('customers', customers, 'points', points)),
                                  '{}')
                  FROM (SELECT a.tier, count(*) AS customers, coalesce(sum(h.points), 0) AS points

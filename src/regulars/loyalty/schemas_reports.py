@@ -1,7 +1,7 @@
 """What callers read about the programme as a whole, and in full about one customer."""
 
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field
@@ -34,6 +34,16 @@ class LoyaltyMonthMetrics(ResponseSchema):
     liability: MoneyText
 
 
+class LoyaltyTableRow(ResponseSchema):
+    """A line of the CSV form: a total, a tier, or a month of expiry."""
+
+    part: Literal["total", "tier", "expiring"]
+    name: str
+    customers: int | None = None
+    points: int
+    liability: MoneyText | None = None
+
+
 class LoyaltyProgramMetrics(ResponseSchema):
     """The programme in figures, all of one moment: opening + all that moved = closing, outstanding - owed = ledger."""
 
@@ -49,17 +59,36 @@ class LoyaltyProgramMetrics(ResponseSchema):
     ledger: int
     point_value: Decimal
     liability: MoneyText = Field(description="What all outstanding points are worth.")
+    redemption_rate: float | None = Field(description="Redeemed by issued in the period; null while nothing was.")
+    members: int = Field(description="Customers with an account.")
+    active_members: int = Field(description="Those of them who earned or redeemed in the last year.")
+    active_rate: float | None = Field(description="Their share, 0 to 1; null without members.")
     tiers: list[LoyaltyTierMetrics]
     expiring: list[LoyaltyMonthMetrics]
+
+    def table(self) -> list[LoyaltyTableRow]:
+        """The figures as lines of a table."""
+        totals = ("opening", "issued", "redeemed", "expired", "closing", "outstanding", "awaiting_expiry", "owed")
+        return [
+            *(LoyaltyTableRow(part="total", name=name, points=getattr(self, name)) for name in totals),
+            *(
+                LoyaltyTableRow(part="tier", name=row.tier, **_shared(row), customers=row.customers)
+                for row in self.tiers
+            ),
+            *(LoyaltyTableRow(part="expiring", name=row.month, **_shared(row)) for row in self.expiring),
+        ]
 
     @classmethod
     def of(cls, metrics: LoyaltyMetrics, currency: str) -> Self:
         """The figures with amounts in the currency's minor units."""
         totals, moved = metrics.totals, metrics.moved
+        tiers = [_tier(metrics, tier, currency) for tier in LoyaltyTier]
+        members = sum(tier.customers for tier in tiers)
+        issued, redeemed = moved["EARNED"] + moved["ADJUSTED_ADD"], -moved["REDEEMED"] - moved["REDEEM_RESTORED"]
         return cls(
             opening=totals.opening,
-            issued=moved["EARNED"] + moved["ADJUSTED_ADD"],
-            redeemed=-moved["REDEEMED"] - moved["REDEEM_RESTORED"],
+            issued=issued,
+            redeemed=redeemed,
             expired=-moved["EXPIRED"],
             moved={LoyaltyTransactionType(kind): points for kind, points in moved.items()},
             closing=totals.closing,
@@ -69,7 +98,11 @@ class LoyaltyProgramMetrics(ResponseSchema):
             ledger=totals.ledger,
             point_value=metrics.point_value,
             liability=format_money(metrics.liability, currency),
-            tiers=[_tier(metrics, tier, currency) for tier in LoyaltyTier],
+            redemption_rate=redeemed / issued if issued else None,
+            members=members,
+            active_members=totals.active,
+            active_rate=totals.active / members if members else None,
+            tiers=tiers,
             expiring=[
                 LoyaltyMonthMetrics(
                     month=month, points=totals.by_month[month], liability=format_money(liability, currency)
@@ -77,6 +110,10 @@ class LoyaltyProgramMetrics(ResponseSchema):
                 for month, liability in metrics.liability_by_month.items()
             ],
         )
+
+
+def _shared(row: LoyaltyTierMetrics | LoyaltyMonthMetrics) -> dict[str, Any]:
+    return {"points": row.points, "liability": row.liability}
 
 
 def _tier(metrics: LoyaltyMetrics, tier: LoyaltyTier, currency: str) -> LoyaltyTierMetrics:

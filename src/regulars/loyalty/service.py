@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from regulars.formulas.points import earning_base, points_earned, use
+from regulars.formulas.points import use
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
@@ -96,14 +96,7 @@ class LoyaltyService:
             AlreadyCredited: the order has earned; says with which transaction.
         """
         programme = await self._ledger.programmes.current()
-        base = earning_base(
-            total,
-            tax=tax,
-            shipping=shipping,
-            with_tax=programme.earning_base == "with_tax",
-            with_shipping=programme.earns_on_shipping,
-        )
-        points = points_earned(base, programme.points_per_unit)
+        points = programme.points_for_order(total, tax=tax, shipping=shipping)
         if points == 0:
             return None
         return await self._award(customer_id, points, rule="purchase", order_id=order_id, by=by)

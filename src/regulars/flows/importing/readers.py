@@ -1,23 +1,23 @@
-"""The formats of order files, each read as a stream: CSV, JSON lines, and the CDNOW table of the literature."""
+"""The formats of files, each read as a stream: CSV, JSON lines, and the CDNOW table of the literature."""
 
 import csv
 import json
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 
-from regulars.flows.importing.rows import ImportRow, ImportRows, UnusableFile, fields, require_fields
+from regulars.flows.importing.rows import ImportRow, ImportRows, Subject, UnusableFile, orders, require_fields
 
 _delimiters = ",;\t"
 _cdnow_columns = ["customer_id", "date", "number_of_cds", "dollar_value"]
 
 
-def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
+def parse_mapping(pairs: Sequence[str], subject: Subject = orders) -> dict[str, str]:
     """The columns that hold the fields, from texts such as `order_id=Order No`.
 
     Raises:
-        UnusableFile: not of this form, or not a field of orders.
+        UnusableFile: not of this form, or not a field of what the file is about.
     """
     mapping = {}
     for pair in pairs:
@@ -26,18 +26,21 @@ def parse_mapping(pairs: Sequence[str]) -> dict[str, str]:
             raise UnusableFile(
                 f"--map {pair} does not name a field and a column.", "Write it as --map order_id=COLUMN."
             )
-        if field not in fields:
-            raise UnusableFile(f"--map {pair}: orders have no field {field}.", f"Use one of {', '.join(fields)}.")
+        if field not in subject.fields:
+            raise UnusableFile(
+                f"--map {pair}: {subject.name} have no field {field}.", f"Use one of {', '.join(subject.fields)}."
+            )
         mapping[field] = column
     return mapping
 
 
-def read_csv(lines: Iterator[str], mapping: Mapping[str, str]) -> ImportRows:
-    """Orders from a CSV file with a header; comma, semicolon or tab is told by the header.
+def read_csv(lines: Iterator[str], mapping: Mapping[str, str], subject: Subject = orders) -> ImportRows:
+    """Rows from a CSV file with a header; comma, semicolon or tab is told by the header.
 
     Args:
         lines: The text of the file.
         mapping: The column of each field that is not named like its column.
+        subject: What the file is about.
 
     Raises:
         UnusableFile: a column is missing, ambiguous, or mapped but not there.
@@ -49,16 +52,20 @@ def read_csv(lines: Iterator[str], mapping: Mapping[str, str]) -> ImportRows:
         header = [name.strip() for name in next(reader)]
     except csv.Error as error:
         raise UnusableFile("The header of the file cannot be read.", "Check the quotes in its first line.") from error
-    places = _places(header, mapping)
-    require_fields(tuple(places), header)
+    places = places_of(header, mapping, subject)
+    require_fields(tuple(places), header, subject)
     return ImportRows(tuple(places), _csv_rows(reader, source, len(header), list(places.values())))
 
 
-def _places(header: Sequence[str], mapping: Mapping[str, str]) -> dict[str, int]:
-    """Where each field stands in a row."""
+def places_of(header: Sequence[str], mapping: Mapping[str, str], subject: Subject) -> dict[str, int]:
+    """Where each field stands in a row; case of the columns' names does not matter.
+
+    Raises:
+        UnusableFile: a column is ambiguous, or mapped but not there.
+    """
     names = [name.casefold() for name in header]
     places = {}
-    for field in fields:
+    for field in subject.fields:
         column = mapping.get(field, field).casefold()
         if names.count(column) > 1:
             raise UnusableFile(
@@ -98,7 +105,7 @@ class _Lines:
 
 
 def _csv_rows(reader: Iterator[list[str]], lines: _Lines, width: int, places: list[int]) -> Iterator[ImportRow]:
-    pick, line = itemgetter(*places), len(lines.record) + 1
+    pick, line = _picker(places), len(lines.record) + 1
     while True:
         lines.record.clear()
         try:
@@ -117,25 +124,41 @@ def _csv_rows(reader: Iterator[list[str]], lines: _Lines, width: int, places: li
         line += len(lines.record)
 
 
-def read_ndjson(lines: Iterator[str], mapping: Mapping[str, str]) -> ImportRows:
-    """Orders from JSON lines: one object a line, keys as fields. Numbers keep the digits they are written with."""
-    keys = [mapping.get(field, field) for field in fields]
-    return ImportRows(fields, _ndjson_rows(lines, keys))
+def _picker(places: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
+    """What takes these places of a row; also of one column, for which `itemgetter` alone would give no sequence."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: (values[places[0]],)
 
 
-def _ndjson_rows(lines: Iterator[str], keys: Sequence[str]) -> Iterator[ImportRow]:
+def read_ndjson(lines: Iterator[str], mapping: Mapping[str, str], subject: Subject = orders) -> ImportRows:
+    """Rows from JSON lines: one object a line, keys as fields. Numbers keep the digits they are written with.
+
+    Every row has every field, because only its own line says which ones it uses. A line that is no object, or holds a
+    value of another type, is a row with a problem; the lines after it are read.
+
+    Args:
+        lines: The text of the file.
+        mapping: The key of each field that is not named like its key.
+        subject: What the file is about.
+    """
+    keys = [(field, mapping.get(field, field), subject.nested.get(field)) for field in subject.fields]
+    return ImportRows(subject.fields, _ndjson_rows(lines, keys))
+
+
+def _ndjson_rows(lines: Iterator[str], keys: Sequence[tuple[str, str, type | None]]) -> Iterator[ImportRow]:
     for line, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         try:
-            order = json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse_constant)
+            found = json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
-            order = None
-        if not isinstance(order, dict):
+            found = None
+        if not isinstance(found, dict):
             yield ImportRow(line, (), "unreadable-json", text)
             continue
         try:
-            yield ImportRow(line, [_json_text(field, order.get(key)) for field, key in zip(fields, keys, strict=True)])
+            yield ImportRow(line, [_json_text(field, found.get(key), nested) for field, key, nested in keys])
         except TypeError:
             yield ImportRow(line, (), "value-type", text)
 
@@ -144,12 +167,12 @@ def _refuse_constant(name: str) -> str:
     raise ValueError(name)
 
 
-def _json_text(field: str, value: object) -> str:
+def _json_text(field: str, value: object, nested: type | None) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and field == "lines":
+    if nested and isinstance(value, nested):
         return json.dumps(value)
     raise TypeError(field)
 

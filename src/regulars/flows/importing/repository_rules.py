@@ -1,34 +1,41 @@
 """Which rows can be taken, as SQL: one condition and one code for each rule, in the order in which they are asked."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from regulars.flows.importing.problems import money_code
-from regulars.flows.importing.rows import customer_fields, fields, money_fields, profile_fields
+from regulars.flows.importing.rows import customer_fields, money_fields, profile_fields
 
 oldest_order = "1900-01-01"
 oldest_birth = "1900-01-01"
-_day = r"^\d{4}-\d\d-\d\d$"
+day_form = r"^\d{4}-\d\d-\d\d$"
 # The server's own parser decides what is an instant; these two only keep out its many other notations, and do so at a
 # third of the cost of one expression for the whole form.
 _day_first = "____-__-__%"
 _no_part_of_instant = "[^0-9T:.Z +-]"
 # Control characters, line and paragraph separators, and those that turn the direction of reading.
-_hidden = r"[\x01-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
-profile_lengths = {"gender": 50, "postal_code": 20}
+hidden_characters = r"[\x01-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
+profile_lengths = {"gender": 50, "postal_code": 20, "address_line1": 200, "address_line2": 200}
 
 
-class _Rule(NamedTuple):
+class Rule(NamedTuple):
+    """A row that has a field and meets the condition is rejected with the code."""
+
     field: str
     condition: Composable
     code: Composable
 
 
-def trimmed_rows(columns: Collection[str]) -> Composed:
-    """The rows of `incoming` without blanks around their values; a value of blanks is none."""
+def trimmed_rows(columns: Collection[str], fields: Collection[str]) -> Composed:
+    """The rows of `incoming` without blanks around their values; a value of blanks is none.
+
+    Args:
+        columns: The fields that the file has.
+        fields: All that a file of its kind may have.
+    """
     values = [
         SQL("nullif(btrim({0}), '') AS {0}" if field in columns else "{0}").format(Identifier(field))
         for field in fields
@@ -39,17 +46,14 @@ def trimmed_rows(columns: Collection[str]) -> Composed:
     ).format(SQL(", ").join(values))
 
 
-def first_broken_rule(columns: Collection[str], *, currency: str, digits: int, latest: datetime) -> Composed:
+def first_broken_rule(columns: Collection[str], rules: Iterable[Rule]) -> Composed:
     """An expression over `trimmed_rows()`: the code of the first rule that a row breaks, or null.
 
     Args:
         columns: The fields the file has; the rules of others are not asked.
-        currency: The one currency a row may name.
-        digits: Decimals of that currency.
-        latest: Orders after this instant lie in the future.
+        rules: In the order in which they are asked.
     """
-    rules = [rule for rule in _rules(currency, digits, latest) if rule.field in columns]
-    asked = [SQL("WHEN {} THEN {}").format(rule.condition, rule.code) for rule in rules]
+    asked = [SQL("WHEN {} THEN {}").format(rule.condition, rule.code) for rule in rules if rule.field in columns]
     nobody = SQL(" AND ").join(SQL("{} IS NULL").format(Identifier(field)) for field in customer_fields)
     return SQL("CASE WHEN problem IS NOT NULL THEN problem WHEN {} THEN 'customer-missing' {} END").format(
         nobody, SQL(" ").join(asked)
@@ -62,52 +66,71 @@ def amount(field: str, columns: Collection[str]) -> Composed:
     return (value if field in columns else SQL("0::numeric(18, 4) AS {0}")).format(Identifier(field))
 
 
-def _rules(currency: str, digits: int, latest: datetime) -> Iterator[_Rule]:
-    yield _rule("order_id", SQL("order_id IS NULL"), "order-id-missing")
-    yield _rule("order_id", SQL("length(order_id) > 200"), "order-id-length")
-    yield _rule("customer_id", SQL("length(customer_id) > 200"), "customer-id-length")
-    yield _rule("ordered_at", SQL("ordered_at IS NULL"), "ordered-at-missing")
-    yield _rule(
-        "ordered_at",
-        SQL("ordered_at NOT LIKE {} OR ordered_at ~ {} OR NOT pg_input_is_valid(ordered_at, 'timestamptz')").format(
-            Literal(_day_first), Literal(_no_part_of_instant)
-        ),
-        "ordered-at-format",
-    )
-    yield _rule(
-        "ordered_at",
-        SQL("ordered_at::timestamptz NOT BETWEEN {} AND {}").format(Literal(oldest_order), Literal(latest)),
-        "ordered-at-range",
-    )
-    yield _rule("total", SQL("total IS NULL"), "total-missing")
+def order_rules(currency: str, digits: int, latest: datetime) -> Iterator[Rule]:
+    """The rules of orders.
+
+    Args:
+        currency: The one currency a row may name.
+        digits: Decimals of that currency.
+        latest: Orders after this instant lie in the future.
+    """
+    yield rule("order_id", SQL("order_id IS NULL"), "order-id-missing")
+    yield rule("order_id", SQL("length(order_id) > 200"), "order-id-length")
+    yield rule("customer_id", SQL("length(customer_id) > 200"), "customer-id-length")
+    yield rule("ordered_at", SQL("ordered_at IS NULL"), "ordered-at-missing")
+    yield from instant_rules("ordered_at", latest)
+    yield rule("total", SQL("total IS NULL"), "total-missing")
     for field in money_fields:
         yield _money_rule(field, digits)
-    yield _rule("currency", SQL("upper(currency) <> {}").format(Literal(currency)), "currency-mismatch")
-    yield _rule("status", SQL("status NOT IN ('paid', 'fulfilled', 'pending', 'cancelled')"), "status-unknown")
-    yield _rule("channel", SQL("length(channel) > 100"), "channel-length")
-    for field in profile_fields:
+    yield rule("currency", SQL("upper(currency) <> {}").format(Literal(currency)), "currency-mismatch")
+    yield rule("status", SQL("status NOT IN ('paid', 'fulfilled', 'pending', 'cancelled')"), "status-unknown")
+    yield rule("channel", SQL("length(channel) > 100"), "channel-length")
+    yield from profile_rules(profile_fields, latest)
+
+
+def instant_rules(field: str, latest: datetime) -> Iterator[Rule]:
+    """The form of an instant, and that it lies between 1900 and `latest`."""
+    name, word = Identifier(field), field.replace("_", "-")
+    yield rule(
+        field,
+        SQL("{0} NOT LIKE {1} OR {0} ~ {2} OR NOT pg_input_is_valid({0}, 'timestamptz')").format(
+            name, Literal(_day_first), Literal(_no_part_of_instant)
+        ),
+        f"{word}-format",
+    )
+    yield rule(
+        field,
+        SQL("{}::timestamptz NOT BETWEEN {} AND {}").format(name, Literal(oldest_order), Literal(latest)),
+        f"{word}-range",
+    )
+
+
+def profile_rules(fields: Iterable[str], latest: datetime) -> Iterator[Rule]:
+    """What is said of customers: short enough, readable, and born before today."""
+    for field in fields:
         name = Identifier(field)
         longest = Literal(profile_lengths.get(field, 100))
-        yield _rule(field, SQL("length({}) > {}").format(name, longest), "profile-length")
-        yield _rule(field, SQL("{} ~ {}").format(name, Literal(_hidden)), "profile-characters")
-    yield _rule(
+        yield rule(field, SQL("length({}) > {}").format(name, longest), "profile-length")
+        yield rule(field, SQL("{} ~ {}").format(name, Literal(hidden_characters)), "profile-characters")
+    yield rule(
         "date_of_birth",
         SQL(
             "date_of_birth !~ {} OR NOT pg_input_is_valid(date_of_birth, 'date')"
             " OR date_of_birth::date NOT BETWEEN {} AND {}"
-        ).format(Literal(_day), Literal(oldest_birth), Literal(latest.date())),
+        ).format(Literal(day_form), Literal(oldest_birth), Literal(latest.date())),
         "date-of-birth-format",
     )
 
 
-def _rule(field: str, condition: Composable, code: str) -> _Rule:
-    return _Rule(field, condition, Literal(code))
+def rule(field: str, condition: Composable, code: str) -> Rule:
+    """A rule with one code."""
+    return Rule(field, condition, Literal(code))
 
 
-def _money_rule(field: str, digits: int) -> _Rule:
+def _money_rule(field: str, digits: int) -> Rule:
     value = Identifier(field)
     decimals = rf"(\.\d{{1,{digits}}})?" if digits else ""
     kind = SQL(r"CASE WHEN {0} ~ '^-[0-9.]+$' THEN {1} WHEN {0} ~ '^\d{{1,12}}\.\d+$' THEN {2} ELSE {3} END").format(
         value, *(Literal(money_code(field, kind)) for kind in ("negative", "decimals", "format"))
     )
-    return _Rule(field, SQL("{} !~ {}").format(value, Literal(rf"^\d{{1,12}}{decimals}$")), kind)
+    return Rule(field, SQL("{} !~ {}").format(value, Literal(rf"^\d{{1,12}}{decimals}$")), kind)

@@ -4,20 +4,20 @@ All of them are temporary tables of one session: they vanish with it, whatever e
 `checked` typed values, and a code where a rule was broken.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from asyncio import sleep
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from regulars.flows.importing.repository_rules import amount, first_broken_rule, trimmed_rows
-from regulars.flows.importing.rows import fields, money_fields
+from regulars.flows.importing.repository_rules import amount, first_broken_rule, order_rules, trimmed_rows
+from regulars.flows.importing.result import Reject
+from regulars.flows.importing.rows import Subject, fields, money_fields
 from regulars.kit.database import Repository
 from regulars.kit.money import minor_units
 from regulars.orders.repository_sql import content_hash
 
-_create_incoming = SQL(
-    "CREATE TEMP TABLE incoming (line bigint NOT NULL, problem text, raw text, products text, {})"
-).format(SQL(", ").join(SQL("{} text").format(Identifier(field)) for field in fields))
+_create_incoming = SQL("CREATE TEMP TABLE incoming (line bigint NOT NULL, problem text, raw text, products text, {})")
 
 # OFFSET 0 keeps the planner from merging the levels: a cast must only ever see a text that passed its rule, and no rule
 # shall be asked once for every column that stands on it.
@@ -38,14 +38,15 @@ _create_checked = SQL("""
 
 
 class StagingRepository(Repository):
-    """Fills the staging tables of one session."""
+    """Fills the staging tables of one session, and tells what cannot be taken of them."""
 
-    async def prepare_session(self, store_timezone: str) -> None:
+    async def prepare_session(self, store_timezone: str, subject: Subject) -> None:
         """Set up the tables of one import, in a session where a time without offset is the store's."""
         await self._execute("SELECT set_config('TimeZone', %s, false)", [store_timezone])
         await self._execute("SET work_mem = '128MB'")
         await self._execute("SET temp_buffers = '64MB'")
-        await self._execute(_create_incoming)
+        columns = SQL(", ").join(SQL("{} text").format(Identifier(field)) for field in subject.fields)
+        await self._execute(_create_incoming.format(columns))
 
     async def copy_rows(
         self, columns: Collection[str], blocks: Iterable[tuple[int, bytes]], on_rows: Callable[[int], None]
@@ -66,7 +67,31 @@ class StagingRepository(Repository):
                 await copy.write(block)
                 received += count
                 on_rows(received)
+                await sleep(0)  # lets others have their turn: a large file is read for seconds
         return received
+
+    async def count_rejects(self, tables: Sequence[str] = ("checked", "matched")) -> int:
+        """How many lines cannot be taken, by these tables."""
+        counts = [SQL("(SELECT count(*) FROM {} WHERE code IS NOT NULL)").format(Identifier(table)) for table in tables]
+        count: int = await self._value(SQL("SELECT {}").format(SQL(" + ").join(counts)))
+        return count
+
+    async def get_rejects(
+        self, columns: Sequence[str], tables: Sequence[str] = ("checked", "matched")
+    ) -> AsyncIterator[Reject]:
+        """The lines that cannot be taken, in the order of the file; read from the server piece by piece."""
+        rejected = [
+            SQL("SELECT line, code FROM {} WHERE code IS NOT NULL").format(Identifier(table)) for table in tables
+        ]
+        statement = SQL("""
+            SELECT rejected.line, rejected.code, coalesce(raw, ''), {values}
+            FROM ({rejected}) AS rejected JOIN incoming USING (line)
+            ORDER BY line
+        """).format(values=SQL(", ").join(map(Identifier, columns)), rejected=SQL(" UNION ALL ").join(rejected))
+        async with self._connection.transaction(), self._connection.cursor(name="rejects") as cursor:
+            await cursor.execute(statement)
+            async for line, code, raw, *values in cursor:
+                yield Reject(line, code, {name: value or "" for name, value in zip(columns, values, strict=True)}, raw)
 
     async def take_turn(self, *, wait: bool) -> bool:
         """Be the only import that matches and writes, until the session ends; answers whether it is so.
@@ -87,14 +112,14 @@ class StagingRepository(Repository):
             currency: That of the installation.
             latest: Orders after this instant lie in the future.
         """
-        code = first_broken_rule(columns, currency=currency, digits=minor_units(currency), latest=latest)
+        rules = order_rules(currency, minor_units(currency), latest)
         await self._execute(
             _create_checked.format(
                 content_hash=content_hash,
                 currency=Literal(currency),
                 amounts=SQL(", ").join(amount(field, columns) for field in money_fields),
-                code=code,
-                rows=trimmed_rows(columns),
+                code=first_broken_rule(columns, rules),
+                rows=trimmed_rows(columns, fields),
             )
         )
         await self._execute("ANALYZE checked (line, code, order_id, who)")

@@ -11,12 +11,14 @@ class ImportResult:
 
     Attributes:
         received: Lines that held something, the header not counted.
-        created: Orders that are new.
-        updated: Orders that were known and have other content now.
-        unchanged: Orders that were known just so, and repeated lines with equal content.
+        created: Rows that are new: orders, customers, products, or portions of points.
+        updated: Rows that were known and have other content now.
+        unchanged: Rows that were known just so, and repeated lines with equal content.
         rejected: Lines that were not imported.
         customers_created: Customers nobody had seen before.
         seconds: Time it took, without waiting for another import.
+        points: Points that were awarded or brought in.
+        orders_awarded: Orders that earned them.
         is_written: Whether the good lines were imported; not so if all or nothing was asked for and a line was bad.
     """
 
@@ -28,6 +30,8 @@ class ImportResult:
     customers_created: int
     seconds: float
     is_written: bool = True
+    points: int = 0
+    orders_awarded: int = 0
 
     @property
     def rows_per_second(self) -> int:
@@ -56,12 +60,12 @@ class Progress(NamedTuple):
     """How far an import is.
 
     Attributes:
-        stage: What it does: read the file, wait for another import, check the rows, or write orders.
+        stage: What it does: read the file, wait for another import, check the rows, write them, or award points.
         done: Rows so far.
         total: Rows in all, once that is known.
     """
 
-    stage: Literal["reading", "waiting", "checking", "writing"]
+    stage: Literal["reading", "waiting", "checking", "writing", "awarding"]
     done: int
     total: int | None = None
 

@@ -1,7 +1,7 @@
-"""What an import takes in, whatever the file looks like: named columns of text and one row for each order."""
+"""What an import takes in, whatever the file looks like: named columns of text and one row for each thing."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from regulars.kit.errors import OperatorError
@@ -24,19 +24,51 @@ profile_fields = (
 money_fields = ("total", "discount_total", "tax_total", "shipping_total")
 order_fields = ("currency", "status", "discount_total", "tax_total", "shipping_total", "channel", "lines")
 fields = required_fields + customer_fields + profile_fields + order_fields
+address_fields = ("address_line1", "address_line2")
+product_fields = ("name", "brand", "category", "department")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a file is about.
+
+    Attributes:
+        name: As people call many of them: `orders`.
+        fields: Every field that a row may have.
+        required: What every file must have.
+        one_of: Of these, a file must have one at least.
+        nested: Fields that hold a list or an object, with which of the two; in CSV as JSON text.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    required: tuple[str, ...] = ()
+    one_of: tuple[str, ...] = ()
+    nested: Mapping[str, type] = field(default_factory=dict)
+
+
+orders = Subject("orders", fields, required_fields, customer_fields, {"lines": list})
+customers = Subject(
+    "customers",
+    (*customer_fields, *profile_fields, *address_fields, "created_at", "tags", "referrer", "external_ids"),
+    one_of=customer_fields,
+    nested={"tags": list, "external_ids": dict},
+)
+products = Subject("products", ("sku", *product_fields), ("sku",))
+points = Subject("points", (*customer_fields, "points", "expires_on"), ("points",), customer_fields)
 
 
 class UnusableFile(OperatorError):  # noqa: N818 - named as the operator would say it
-    """A file that is not one of orders, or cannot be read; nothing of it was written."""
+    """A file that does not hold what it should, or cannot be read; nothing of it was written."""
 
 
 class ImportRow(NamedTuple):
-    """One order as it was read.
+    """One row as it was read.
 
     Attributes:
-        line: Where it begins in the file; the header is line 1.
-        values: The texts of the row, in the order of `ImportRows.columns`; an empty text is no value. The column
-            `lines` holds order lines as a JSON array of objects.
+        line: Where it begins in the file; the header of a CSV file is line 1. Of a Parquet file, the number of the row.
+        values: The texts of the row, in the order of `ImportRows.columns`; an empty text is no value. Nested fields,
+            such as `lines`, hold JSON.
         problem: Why the row cannot be read, as a code of `problems`; None when it can.
         raw: The unreadable text, for the list of rejects.
     """
@@ -59,11 +91,11 @@ class ImportProduct(NamedTuple):
 
 @dataclass(frozen=True)
 class ImportRows:
-    """Orders to import: the fields they have, and a stream that is read once.
+    """Rows to import: the fields they have, and a stream that is read once.
 
     Attributes:
         columns: Names of fields, in the order of each row's values.
-        rows: The orders, read as they are needed, so that a file of any size takes the same memory.
+        rows: Read as they are needed, so that a file of any size takes the same memory.
         products: Catalogue entries that come with them.
         lines_are_canonical: Whether the column `lines` has the text of `canonical_lines()` already, and it adds up.
     """
@@ -74,19 +106,20 @@ class ImportRows:
     lines_are_canonical: bool = False
 
 
-def require_fields(columns: Sequence[str], found: Sequence[str]) -> None:
-    """Refuse a file that lacks what every order needs.
+def require_fields(columns: Sequence[str], found: Sequence[str], subject: Subject = orders) -> None:
+    """Refuse a file that lacks what every row needs.
 
     Args:
         columns: The fields that the file has.
         found: The columns as the file names them, for the message.
+        subject: What the file is about.
 
     Raises:
         UnusableFile: names what is missing and what was found.
     """
-    missing = [name for name in required_fields if name not in columns]
-    if not missing and not set(customer_fields).intersection(columns):
-        missing = [" or ".join(customer_fields)]
+    missing = [name for name in subject.required if name not in columns]
+    if not missing and subject.one_of and not set(subject.one_of).intersection(columns):
+        missing = [" or ".join(subject.one_of)]
     if missing:
         raise UnusableFile(
             f"The file has no column {', '.join(missing)}; its columns are {', '.join(found) or 'none'}.",

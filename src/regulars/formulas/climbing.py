@@ -1,0 +1,104 @@
+"""Finding the top of a smooth function of a few parameters, from its value and gradient."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Slope: TypeAlias = Callable[[Numbers], tuple[float, Numbers]]
+"""A function's value and gradient at a place."""
+
+tolerance = 1e-8
+"""A top is where no component of the gradient is larger."""
+
+_most_steps = 60
+_longest_step = 2.0
+_farthest = 12.0
+_noise = 1e-12
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where to begin: a place, and the inverse of the curvature of the function around it."""
+
+    place: Numbers
+    curvature: Numbers
+
+
+@dataclass(frozen=True)
+class Top:
+    """Where a climb ended.
+
+    Attributes:
+        place: The parameters.
+        value: The function there.
+        converged: Whether it is a top; otherwise the climb was given up.
+    """
+
+    place: Numbers
+    value: float
+    converged: bool
+
+
+def climb_roughly(slope: Slope, place: Numbers) -> Start:
+    """The top as well as a general method finds it, and the curvature there from differences of the gradient."""
+    bounds = [(-_farthest, _farthest)] * len(place)
+    found = minimize(lambda at: _turned(*slope(at)), place, jac=True, method="L-BFGS-B", bounds=bounds)
+    width = 1e-4
+    steps = np.eye(len(place)) * width
+    bends = [(slope(found.x - step)[1] - slope(found.x + step)[1]) / (2 * width) for step in steps]
+    hill = (np.array(bends) + np.array(bends).T) / 2
+    powers, directions = np.linalg.eigh(hill)
+    return Start(found.x, directions / np.maximum(powers, 1e-6) @ directions.T)
+
+
+def _turned(value: float, gradient: Numbers) -> tuple[float, Numbers]:
+    return -value, -gradient
+
+
+def climb(slope: Slope, place: Numbers, curvature: Numbers) -> Top:
+    """Quasi-Newton steps (Broyden, Fletcher, Goldfarb, Shanno) until the gradient vanishes.
+
+    Args:
+        slope: The function.
+        place: Where to begin.
+        curvature: The inverse of the (negative) second derivatives around there, roughly.
+    """
+    value, gradient = slope(place)
+    for _ in range(_most_steps):
+        if np.abs(gradient).max() < tolerance:
+            return Top(place, value, converged=True)
+        step = curvature @ gradient
+        step *= min(1.0, _longest_step / float(np.abs(step).max()))
+        found = _uphill(slope, place, value, step)
+        if found is None:
+            break
+        step, value, higher = found
+        place, curvature = place + step, _updated(curvature, step, gradient - higher)
+        gradient = higher
+    return Top(place, value, converged=False)
+
+
+def _uphill(slope: Slope, place: Numbers, value: float, step: Numbers) -> tuple[Numbers, float, Numbers] | None:
+    """The step, halved until it does not lead down; with the function at its end. None if all lead down or too far."""
+    for _ in range(30):
+        if np.abs(place + step).max() > _farthest:
+            return None
+        higher, gradient = slope(place + step)
+        if higher >= value - _noise:
+            return step, higher, gradient
+        step = step / 2
+    return None
+
+
+def _updated(curvature: Numbers, step: Numbers, change: Numbers) -> Numbers:
+    """The curvature after what a step has shown of it; as before where the function is not curved that way."""
+    bend = float(step @ change)
+    if bend <= 0:
+        return curvature
+    left = np.eye(len(step)) - np.outer(step, change) / bend
+    return np.asarray(left @ curvature @ left.T + np.outer(step, step) / bend)

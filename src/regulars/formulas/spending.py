@@ -1,0 +1,122 @@
+"""Between which amounts a customer's spending in the next days lies, with a given chance.
+
+Given that a customer is active, the number of purchases ahead follows from what the two models know of them: at least y
+are made if the rate allows y of them and the customer does not stop after any of the first y - 1,
+
+    P(Y >= y) = I(z; y, r + x) B(a, b' + y - 1) / B(a, b'),    z = horizon / (alpha + T + horizon)
+
+with I the regularised incomplete beta function and b' = b + x, for MBG/NBD b + x + 1. Given y, the amount is that of a
+gamma variable of shape p y over one of shape p n + q, times gamma plus what the n purchases so far came to (gamma-gamma
+model; n = x + 1). Both are drawn at the same evenly spread points for everyone (Sobol), so that a range depends on
+nothing but the customer; that the parameters themselves are estimates is left out.
+"""
+
+from functools import cache
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betainc, betaln
+from scipy.stats import norm, qmc
+
+from regulars.formulas.buytilldie import Parameters, probability_alive
+from regulars.formulas.gammagamma import ValueParameters
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+
+_draws_log2 = 9
+_rows_at_once = 1000
+_age_step = 0.02
+_single_purchases, _purchase_step, _most_purchases = 64, 0.05, 1e6
+
+
+def spending_range(
+    purchases: Parameters,
+    values: ValueParameters,
+    x: npt.ArrayLike,
+    t_x: npt.ArrayLike,
+    T: npt.ArrayLike,
+    horizon: float,
+    share: float = 0.8,
+) -> tuple[Numbers, Numbers]:
+    """The lower and the upper end, each to be multiplied by `gamma` plus the customer's spending so far.
+
+    Outside lie the lowest and the highest amounts, equally likely. Most customers of most shops have a good chance to
+    spend nothing, so that many ranges begin, and some end, at 0. alpha + T is rounded to two percent.
+    """
+    x, t_x, age = np.broadcast_arrays(*(np.asarray(column, dtype=np.float64) for column in (x, t_x, T)))
+    alive = probability_alive(purchases, x, t_x, age)
+    steps = np.round(np.log(purchases.alpha + age / purchases.unit_days) / np.log1p(_age_step))
+    kinds, kind_of = np.unique(np.stack([x, steps], axis=-1).reshape(-1, 2), axis=0, return_inverse=True)
+    kind_of = kind_of.reshape(x.shape)
+    low, high = np.zeros(x.shape), np.zeros(x.shape)
+    for first in range(0, len(kinds), _rows_at_once):
+        now = (kind_of >= first) & (kind_of < first + _rows_at_once)
+        some = kinds[first : first + _rows_at_once]
+        drawn = _amounts_if_alive(purchases, values, some[:, 0], np.exp(some[:, 1] * np.log1p(_age_step)), horizon)
+        low[now] = _quantile(drawn, kind_of[now] - first, alive[now], (1 - share) / 2)
+        high[now] = _quantile(drawn, kind_of[now] - first, alive[now], (1 + share) / 2)
+    return low, high
+
+
+def _quantile(drawn: Numbers, kinds: npt.NDArray[np.int64], alive: Numbers, level: float) -> Numbers:
+    """The amount below which spending lies with this chance, those who have stopped spending nothing."""
+    among_alive = 1.0 - (1.0 - level) / np.maximum(alive, 1e-300)
+    places = np.ceil(among_alive * drawn.shape[1]) - 1
+    found = drawn[kinds, np.clip(places, 0, drawn.shape[1] - 1).astype(np.int64)]
+    return np.where(among_alive > 0, found, 0.0)
+
+
+def _amounts_if_alive(
+    purchases: Parameters, values: ValueParameters, x: Numbers, alpha_and_age: Numbers, horizon: float
+) -> Numbers:
+    """Rising draws of the amount, one row for each kind of customer."""
+    counts, amount, worth, boost = _points()
+    bought = _purchases_if_alive(purchases, x, alpha_and_age, horizon, counts)
+    orders = values.p * (x[:, None] + 1.0) + values.q
+    drawn = _gamma(values.p * np.maximum(bought, 1.0), amount, boost) / _gamma(orders, worth, boost)
+    return np.sort(np.where(bought > 0, drawn, 0.0), axis=1)
+
+
+def _purchases_if_alive(
+    params: Parameters, x: Numbers, alpha_and_age: Numbers, horizon: float, chances: Numbers
+) -> Numbers:
+    """How many purchases each chance stands for: the largest y that is reached with at least that chance."""
+    ahead = horizon / params.unit_days
+    z = (ahead / (alpha_and_age + ahead))[:, None]
+    stays = (params.b + x + (params.model == "mbgnbd"))[:, None]
+    numbers = _numbers_of_purchases()
+    bought = np.zeros((len(x), len(chances)))
+    for known in np.array_split(numbers, len(numbers) // 16):
+        lasts = np.exp(betaln(params.a, stays + known - 1.0) - betaln(params.a, stays))
+        reached = betainc(known, params.r + x[:, None], z) * lasts
+        for number, chance in zip(known, reached.T, strict=True):
+            bought = np.where(chances[None, :] <= chance[:, None], number, bought)
+        if reached[:, -1].max() < chances.min():
+            break
+    return bought
+
+
+def _gamma(shape: Numbers, normals: Numbers, uniforms: Numbers) -> Numbers:
+    """Gamma variables from normal ones (Wilson, Hilferty 1931); below shape 1 by way of shape + 1, which is exact."""
+    small = shape < 1
+    lifted = np.where(small, shape + 1.0, shape)
+    cube = 1.0 - 1.0 / (9.0 * lifted) + normals / (3.0 * np.sqrt(lifted))
+    drawn = lifted * np.maximum(cube, 0.0) ** 3
+    return np.asarray(np.where(small, drawn * uniforms ** (1.0 / np.minimum(shape, 1.0)), drawn))
+
+
+@cache
+def _points() -> tuple[Numbers, Numbers, Numbers, Numbers]:
+    """Evenly spread points: for purchases, for their amount, for the customer's worth, for small shapes."""
+    spread = qmc.Sobol(4, seed=1931).random_base2(_draws_log2)
+    counts, amount, worth, boost = np.clip(spread, 1e-9, 1 - 1e-9).T
+    return counts, norm.ppf(amount), norm.ppf(worth), boost
+
+
+@cache
+def _numbers_of_purchases() -> Numbers:
+    """1, 2, 3, ..., then steps of five percent."""
+    steps = np.log(_most_purchases / _single_purchases) / np.log1p(_purchase_step)
+    tail = _single_purchases * (1.0 + _purchase_step) ** np.arange(1, int(steps) + 1)
+    return np.concatenate([np.arange(1.0, _single_purchases + 1), np.round(tail)])

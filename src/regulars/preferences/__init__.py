@@ -1,0 +1,1 @@
+"""What customers say they like: five kinds, well-known keys and free ones."""

@@ -1,0 +1,118 @@
+"""What callers send and read about preferences."""
+
+import json
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, ValidationInfo, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
+
+from regulars.kit.preconditions import etag_of
+from regulars.kit.schemas import Id, Instant, OneOf, RequestSchema, ResponseSchema, Text, unchanged
+from regulars.preferences.catalogue import checked_value
+from regulars.preferences.models import CustomerPreference, NewPreference, PreferenceType
+
+value_bytes = 4096
+most_upserts = 100
+
+_example: dict[str, JsonValue] = {
+    "preference_type": "SHOPPING",
+    "preference_key": "categories",
+    "preference_value": ["shoes", "coats"],
+}
+
+
+def _not_too_long(value: JsonValue) -> JsonValue:
+    if len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > value_bytes:
+        raise PydanticCustomError("length", "must be at most 4 KiB as JSON")
+    return value
+
+
+PreferenceValue: TypeAlias = Annotated[
+    JsonValue,
+    AfterValidator(_not_too_long),
+    WithJsonSchema(
+        {"type": ["array", "object", "string", "number", "boolean", "null"], "examples": [_example["preference_value"]]}
+    ),
+]
+"""Any JSON value of up to 4 KiB."""
+
+
+class CustomerPreferenceBase(RequestSchema):
+    """What a preference is about, and what it says."""
+
+    preference_type: OneOf[PreferenceType]
+    preference_key: Annotated[str, Text(100)] = Field(description="A well-known key, or one of your own.")
+    preference_value: PreferenceValue = Field(description="Up to 4 KiB; of the form that a well-known key asks for.")
+
+    @field_validator("preference_value")
+    @classmethod
+    def _fits_the_key(cls, value: JsonValue, info: ValidationInfo) -> JsonValue:
+        kind, key = info.data.get("preference_type"), info.data.get("preference_key")
+        if kind is None or key is None:
+            return value
+        try:
+            return checked_value(kind, key, value)
+        except ValueError as error:
+            raise PydanticCustomError("format", "{expected}", {"expected": str(error)}) from error
+
+    def as_new(self) -> NewPreference:
+        """The preference as it is to be stored."""
+        return NewPreference(self.preference_type, self.preference_key, self.preference_value)
+
+
+class CustomerPreferenceCreate(CustomerPreferenceBase):
+    """A new preference."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_example]})
+
+
+class CustomerPreferenceUpdate(RequestSchema):
+    """Another value; left out, it stays as it is. Type and key do not change."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"preference_value": ["shoes"]}]})
+
+    preference_value: PreferenceValue = unchanged("Up to 4 KiB; of the form that a well-known key asks for.")
+
+
+class CustomerPreferencesBulkUpdate(RequestSchema):
+    """Up to 100 preferences that a customer is to have, whether or not there are such already: all or none."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"preferences": [_example]}]})
+
+    preferences: list[CustomerPreferenceBase] = Field(min_length=1, max_length=most_upserts)
+
+    @field_validator("preferences")
+    @classmethod
+    def _each_once(cls, preferences: list[CustomerPreferenceBase]) -> list[CustomerPreferenceBase]:
+        if len({(each.preference_type, each.preference_key) for each in preferences}) < len(preferences):
+            raise PydanticCustomError("repeated", "must name each type and key once")
+        return preferences
+
+
+class CustomerPreferenceResponse(ResponseSchema):
+    """A preference that the customer stated."""
+
+    id: Id
+    customer_id: Id
+    preference_type: PreferenceType
+    preference_key: str
+    preference_value: PreferenceValue
+    origin: Literal["stated"]
+    etag: str = Field(description="Send as If-Match with a change.", examples=['"1"'])
+    created_at: Instant
+    updated_at: Instant
+
+    @classmethod
+    def of(cls, preference: CustomerPreference) -> Self:
+        """The preference as callers see it."""
+        return cls(
+            id=preference.id,
+            customer_id=preference.customer_id,
+            preference_type=preference.preference_type,
+            preference_key=preference.preference_key,
+            preference_value=preference.preference_value,
+            origin="stated",
+            etag=etag_of(preference.version),
+            created_at=preference.created_at,
+            updated_at=preference.updated_at,
+        )

@@ -1,0 +1,45 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from regulars.formulas.climbing import climb, climb_roughly
+
+Numbers = npt.NDArray[np.float64]
+peak = np.array([1.0, -0.5])
+
+
+def hill(place: Numbers) -> tuple[float, Numbers]:
+    """A bend, on top of which is `peak`."""
+    away = place - peak
+    slope = np.array([2 * away[0] + 4 * away[0] ** 3, 6 * away[1]])
+    return -float(away[0] ** 2 + away[0] ** 4 + 3 * away[1] ** 2), -slope
+
+
+def test_the_top_is_reached_from_afar() -> None:
+    start = climb_roughly(hill, np.zeros(2))
+    assert start.place == pytest.approx(peak, abs=1e-3)
+    assert start.curvature == pytest.approx(np.diag([0.5, 1 / 6]), rel=1e-2)
+    top = climb(hill, start.place, start.curvature)
+    assert top.converged
+    assert top.place == pytest.approx(peak, abs=1e-8)
+
+
+def test_steps_that_lead_down_are_shortened() -> None:
+    top = climb(hill, np.array([3.0, 3.0]), np.eye(2) * 100)
+    assert top.converged
+    assert top.place == pytest.approx(peak, abs=1e-8)
+
+
+def test_a_slope_without_a_top_is_given_up() -> None:
+    top = climb(lambda place: (float(place.sum()), np.ones(2)), np.zeros(2), np.eye(2))
+    assert not top.converged
+
+
+def test_a_top_that_can_never_be_reached_is_given_up() -> None:
+    top = climb(lambda place: (0.0, np.array([1e-3, 0.0])), np.zeros(2), np.eye(2))
+    assert not top.converged
+
+
+def test_a_function_that_belies_its_gradient_is_given_up() -> None:
+    top = climb(lambda place: (-float(abs(place).sum()), np.ones(2)), np.zeros(2), np.eye(2))
+    assert not top.converged
