@@ -8,7 +8,7 @@ from regulars.analytics.events import SegmentChanged
 from regulars.analytics.models import Period, PurchaseFacts, StoredEdges
 from regulars.analytics.repository_live import LiveBasis, LiveScoreRepository
 from regulars.analytics.rfm import no_purchases
-from regulars.analytics.runs import rules_from
+from regulars.analytics.run_parameters import rules_from
 from regulars.formulas.clv import customer_lifetime_value
 from regulars.formulas.rfm import RFMSegment
 from regulars.kit.clock import Clock

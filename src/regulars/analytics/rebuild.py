@@ -8,7 +8,7 @@ from regulars.analytics.repository_rebuild import Covering, ScoreCheckRepository
 from regulars.analytics.repository_runs import ScoringRunRepository
 from regulars.analytics.repository_stage import ScoringStageRepository
 from regulars.analytics.rfm import RFMService
-from regulars.analytics.runs import rules_of
+from regulars.analytics.run_parameters import rules_of
 from regulars.customers.repository_scores import CustomerScoresRepository
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection

@@ -4,8 +4,11 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Response
 
+from regulars.analytics.backtest import BacktestService
 from regulars.analytics.clv import CLVService
+from regulars.analytics.errors import InsufficientData
 from regulars.analytics.schemas import CLVAnalysisResponse, CLVCalculationRequest, CLVResponse
+from regulars.analytics.schemas_backtest import CLVBacktestQuery, CLVBacktestResponse
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.idempotency import Answer
@@ -63,6 +66,34 @@ async def get_clv_analysis(
     """Totals, ranges, how much the best customers hold, and who they are; these alone by `Accept: text/csv`."""
     analysis = await clv.get_clv_analysis(by=caller, limit=limit)
     return answer("clv-top-customers", analysis, analysis.top_customers)
+
+
+async def backtest_service(connection: TransactionDep, settings: SettingsDep, clock: ClockDep) -> BacktestService:
+    """Back-tests in the request's transaction."""
+    return BacktestService(connection, settings, clock)
+
+
+@router.get(
+    "/analytics/clv/backtest",
+    operation_id="get_clv_backtest",
+    summary="Compare predicted with actual spend",
+    response_model=CLVBacktestResponse,
+    long_work=True,
+    refusals=[InsufficientData],
+)
+async def get_clv_backtest(
+    query: Annotated[CLVBacktestQuery, Query()],
+    backtests: Annotated[BacktestService, Depends(backtest_service)],
+    long_work: LongWorkDep,
+    caller: MayRead,  # noqa: ARG001
+) -> Response:
+    """What every method would have said before the last days, against what came. For many customers it is a job."""
+
+    async def work() -> Answer:
+        return Answer(await backtests.get_clv_backtest(query), status=200)
+
+    rows = backtests.count_customers
+    return (await long_work.run("get_clv_backtest", query, work, rows=rows, is_shared=True)).response()
 
 
 @router.get(

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from regulars import __version__
 from regulars.cli import (
+    backtest,
     clients,
     consents,
     customers,
@@ -35,6 +36,7 @@ app.command("migrate")(migrate.migrate_database)
 app.command("serve")(serve.serve)
 app.command("worker")(worker.run_background_work)
 app.command("score")(score.score_customers)
+app.command("backtest")(backtest.backtest)
 imports.app.command("consents")(consents.import_consent_file)
 customers.app.command("suppressions")(consents.export_suppressions)
 customers.app.command("erase")(privacy.erase_customer)

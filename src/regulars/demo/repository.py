@@ -8,8 +8,8 @@ from uuid import UUID
 
 from psycopg.sql import SQL, Placeholder
 
+from regulars.customers.repository_purchases import recompute_metrics, valid_order
 from regulars.kit.database import Repository
-from regulars.orders.repository_sql import recompute_metrics, valid_order
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ To add a kind:
 
 from collections.abc import Mapping
 
-from regulars.jobs import bulk_changes, calculations, imports, privacy
+from regulars.jobs import backtests, bulk_changes, calculations, imports, privacy
 from regulars.jobs.runs import Work
 
 kinds: Mapping[str, Work] = {
+    "get_clv_backtest": backtests.get_clv_backtest,
     "calculate_rfm_scores": calculations.calculate_rfm_scores,
     "calculate_clv": calculations.calculate_clv,
     "expire_loyalty_points": calculations.expire_loyalty_points,

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from psycopg.sql import SQL
 
+from regulars.customers.repository_purchases import valid_order
 from regulars.kit.database import Repository
-from regulars.orders.repository_sql import valid_order
 
 # Habits are those of late; it also bounds the work, whoever the customer is.
 latest_orders = 500
