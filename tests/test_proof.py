@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from proof.history import History
 from proof.result import missed_bars
 
