@@ -41,7 +41,8 @@ class LoyaltyAccountRepository(Repository):
         query = SQL(
             """
             SELECT a.customer_id, a.balance, a.lifetime_points, a.last_seq, a.tier, a.tier_is_manual, a.tier_until,
-                c.is_active, c.erased_at IS NOT NULL OR c.deleted_at IS NOT NULL AS is_gone, c.erased_at
+                c.is_active, c.erased_at IS NOT NULL OR c.deleted_at IS NOT NULL AS is_gone, c.erased_at,
+                EXISTS (SELECT FROM loyalty_reviews AS r WHERE r.customer_id = a.customer_id) AS is_under_review
             FROM loyalty_accounts AS a JOIN customers AS c ON c.id = a.customer_id
             WHERE a.customer_id = ANY ((SELECT %s::uuid[])::uuid[]) ORDER BY a.customer_id FOR NO KEY UPDATE OF a {}
             """
