@@ -7,7 +7,7 @@ serves them all.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, LiteralString, TypeAlias, cast
+from typing import Any, LiteralString, TypeAlias
 
 from psycopg.sql import SQL
 from psycopg.types.numeric import Int8
@@ -133,7 +133,7 @@ def _posting(entries: int, lots: int, changes: int, *, moves_lots: bool) -> SQL:
         changes=SQL(_rows("change", _change, changes)),
         lots_moved=_lots_moved if moves_lots else SQL(""),
     )
-    return SQL(cast("LiteralString", " ".join(statement.as_string().split())))
+    return SQL(" ".join(statement.as_string().split()))
 
 
 # The row is composed apart from its hash: the hash of a plain column is computed in place, that of an expression by a
