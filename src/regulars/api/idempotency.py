@@ -83,10 +83,7 @@ class Once:
         if kept := await self.keys.claim(self.request, now=self.clock.now()):
             return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})
         response, concerns = await self._answer(work)
-        headers = {name: response.headers[name] for name in _kept_headers if name in response.headers}
-        await self.keys.keep(
-            self.request, StoredAnswer(response.status_code, headers, bytes(response.body)), concerns=concerns
-        )
+        await self.keys.keep(self.request, kept_form_of(response), concerns=concerns)
         return response
 
     async def _answer(self, work: Callable[[], Awaitable[Answer]]) -> tuple[Response, UUID | None]:
@@ -99,6 +96,12 @@ class Once:
             await self.keys.undo_work()
             return respond(refusal, self.trace_id), None
         return answer.response(), answer.concerns
+
+
+def kept_form_of(response: Response) -> StoredAnswer:
+    """An answer as it is kept to be given again."""
+    headers = {name: response.headers[name] for name in _kept_headers if name in response.headers}
+    return StoredAnswer(response.status_code, headers, bytes(response.body))
 
 
 async def once(

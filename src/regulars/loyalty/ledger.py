@@ -45,12 +45,18 @@ class Entry:
 
 
 class PointsLedger:
-    """The steps that all writes share, for one customer and for many alike."""
+    """The steps that all writes share, for one customer and for many alike.
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    Args:
+        connection: That of the transaction.
+        clock: What time it is.
+        tells: Whether what is written leaves events; history that is taken in does not.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, *, tells: bool = True) -> None:
         self.clock = clock
-        self.transactions = LoyaltyTransactionRepository(connection)
-        self.accounts = LoyaltyAccountRepository(connection)
+        self.transactions = LoyaltyTransactionRepository(connection, tells=tells)
+        self.accounts = LoyaltyAccountRepository(connection, tells=tells)
         self.programmes = ProgrammeRepository(connection)
 
     async def lock(self, customer_id: UUID, *, by: Principal, active: bool = True) -> LoyaltyAccount:
@@ -85,10 +91,11 @@ class PointsLedger:
             accounts = await self.accounts.lock_accounts(customer_ids)
         return accounts
 
-    def expiry(self, days: ExpiryDays, programme: Programme) -> datetime | None:
-        """The end of the store day that lies `days` after today; None means never."""
+    def expiry(self, days: ExpiryDays, programme: Programme, *, earned_at: datetime | None = None) -> datetime | None:
+        """The end of the store day that lies `days` after the day of earning, by default today; None means never."""
         chosen = programme.expiry_days if days == "programme" else days
-        return None if chosen is None else self.clock.end_of(self.clock.today() + timedelta(days=chosen))
+        earned_on = self.clock.day_of(earned_at or self.clock.now())
+        return None if chosen is None else self.clock.end_of(earned_on + timedelta(days=chosen))
 
     async def write(self, entry: Entry) -> LoyaltyTransaction:
         """Write one transaction and move its account."""

@@ -105,6 +105,20 @@ class LoyaltyTransactionRepository(PostingRepository):
             {"customer_id": customer_id, "now": now, "points": points},
         )
 
+    async def get_open_lots_of(self, customer_ids: Sequence[UUID]) -> dict[UUID, list[OpenLot]]:
+        """All lots of these customers that still hold points, in the order of use."""
+        lots: dict[UUID, list[OpenLot]] = {}
+        for customer_id, *lot in await self._rows(
+            """
+            SELECT customer_id, id, remaining, earned_at, expires_at FROM point_lots
+            WHERE customer_id = ANY ((SELECT %s::uuid[])::uuid[]) AND remaining > 0
+            ORDER BY customer_id, expires_at, earned_at, id
+            """,
+            [list(customer_ids)],
+        ):
+            lots.setdefault(customer_id, []).append(OpenLot(*lot))
+        return lots
+
     async def get_points_expiring_soon(self, customer_id: UUID, *, now: datetime, until: datetime) -> list[Deadline]:
         """A customer's points by deadline, for deadlines after `now` and up to `until`, earliest first."""
         return await self._all(
@@ -143,6 +157,15 @@ class LoyaltyTransactionRepository(PostingRepository):
             [now, limit],
         )
         return [customer_id for (customer_id,) in rows]
+
+    async def count_expired_lots(self, *, now: datetime, at_most: int) -> int:
+        """Lots whose points have expired by the clock and are not written off yet, counted up to a bound."""
+        found: int = await self._value(
+            "SELECT count(*) FROM (SELECT FROM point_lots"
+            " WHERE remaining > 0 AND expires_at IS NOT NULL AND expires_at <= %s LIMIT %s) AS due",
+            [now, at_most],
+        )
+        return found
 
     async def get_total_points_by_type(
         self, *, since: datetime | None = None, until: datetime | None = None
