@@ -11,6 +11,11 @@ from typing import Literal, get_args
 Size = Literal["toy", "small", "full"]
 
 programs: dict[str, dict[Size, str]] = {
+    "earn_http": {
+        "toy": "--customers 200 --rounds 1 --seconds 1",
+        "small": "--customers 5000 --rounds 3 --seconds 5",
+        "full": "--customers 10000 --rounds 5 --seconds 10 --processes 2",
+    },
     "imports": {
         "toy": "--orders 2000 --rounds 1",
         "small": "--orders 100000 --rounds 3",

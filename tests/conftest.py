@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, connect
+from regulars.kit.database import Connection, connect, runtime_role
 from regulars.migrations import migrate
 
 template_name = os.environ.get("REGULARS_TEST_TEMPLATE", "template_regulars")
@@ -98,9 +98,17 @@ class _copy:  # noqa: N801 - reads as a verb
 
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[Connection]:
-    """A connection whose work is rolled back when the test ends."""
+    """A connection with the rights of the running program, whose work is rolled back when the test ends."""
     async with connect(database_url) as connection, connection.transaction(force_rollback=True):
         yield connection
+
+
+@asynccontextmanager
+async def as_owner(connection: Connection) -> AsyncIterator[None]:
+    """In the block, statements have the rights of the server's owner, not those of the running program."""
+    await connection.execute("SET ROLE NONE")
+    yield
+    await connection.execute(f"SET ROLE {runtime_role}")  # after an error, the rollback of a transaction does it
 
 
 class RolledBackDatabase:

@@ -236,7 +236,14 @@ async def test_many_sources_share_the_last_row(connection: Connection, clock: Cl
 
 @pytest.mark.parametrize(
     ("since", "to"),
-    [(date(2026, 6, 1), date(2026, 5, 31)), (date(2021, 6, 30), date(2026, 6, 1)), (date(2026, 7, 1), None)],
+    [
+        (date(2026, 6, 1), date(2026, 5, 31)),
+        (date(2021, 6, 30), date(2026, 6, 1)),
+        (date(2026, 7, 1), None),
+        (date(2026, 6, 1), date(2026, 7, 1)),
+        (date(1970, 1, 1), date(1970, 12, 31)),
+        (date(1, 1, 1), None),
+    ],
 )
 async def test_a_period_must_have_an_end_after_its_beginning_and_not_too_late(
     reports: ReportService, since: date, to: date | None

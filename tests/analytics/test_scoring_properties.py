@@ -14,7 +14,8 @@ from psycopg.rows import class_row
 from regulars.analytics.models import Period, PurchaseFacts, ScoringRequest
 from regulars.analytics.repository_facts import purchase_facts
 from regulars.analytics.repository_stage import ScoringStageRepository
-from regulars.analytics.runs import ScoringService, fixed_edges
+from regulars.analytics.run_parameters import fixed_edges
+from regulars.analytics.runs import ScoringService
 from regulars.customers.repository_scores import CustomerScoresRepository
 from regulars.formulas.clv import CLVRules, customer_lifetime_value
 from regulars.formulas.rfm import RFMEdges, RFMSegment, rfm_edges
@@ -80,11 +81,12 @@ def any_facts(draw: st.DrawFn) -> list[PurchaseFacts]:
 async def stage(connection: Connection, facts: Sequence[PurchaseFacts]) -> None:
     await connection.execute("""
         CREATE TEMPORARY TABLE scoring_facts (customer_id uuid, orders integer, net numeric, age_days integer,
-            recency_days integer, recent_orders integer, recent_net numeric)
+            recency_days integer, recent_orders integer, recent_net numeric, purchase_days integer, last_net numeric)
     """)
     async with connection.cursor() as cursor:
         await cursor.executemany(
-            "INSERT INTO scoring_facts VALUES (%s, %s, %s, %s, %s, %s, %s)", [list(vars(row).values()) for row in facts]
+            "INSERT INTO scoring_facts VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [list(vars(row).values()) for row in facts],
         )
 
 

@@ -12,7 +12,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Database, is_durable
 from regulars.kit.settings import Settings
 from tests.api.conftest import client_of
-from tests.conftest import RolledBackDatabase
+from tests.conftest import RolledBackDatabase, as_owner
 
 
 async def test_the_process_says_that_it_lives(client: httpx.AsyncClient) -> None:
@@ -48,7 +48,8 @@ async def test_a_process_that_was_told_to_stop_answers_and_is_not_ready(
     ["UPDATE alembic_version SET version_num = '0000'", "DROP TABLE alembic_version", "DELETE FROM alembic_version"],
 )
 async def test_a_foreign_schema_is_not_ready(client: httpx.AsyncClient, connection: Connection, change: str) -> None:
-    await connection.execute(change)
+    async with as_owner(connection):
+        await connection.execute(change)
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["failed"]) == (503, "schema")
 

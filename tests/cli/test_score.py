@@ -12,6 +12,7 @@ from psycopg import connect as connect_blocking
 from regulars.kit.clock import Clock
 from regulars.kit.database import connect
 from tests.analytics.test_runs import shop_of
+from tests.factories.shops import make_many_customers
 
 
 def score(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -69,3 +70,23 @@ async def test_an_impossible_day_is_one_line_and_exit_code_2(own_database_url: s
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert said in done.stderr
+
+
+@pytest.fixture
+async def large_shop_url(own_database_url: str, clock: Clock) -> str:
+    async with connect(own_database_url) as connection:
+        await make_many_customers(connection, clock, 900)
+    return own_database_url
+
+
+async def test_values_by_a_model_and_what_becomes_of_them(large_shop_url: str) -> None:
+    options = ("--as-of", "2026-06-15", "--method", "blend", "--window-days", "90", "--margin", "0.5", "--json")
+    told = json.loads(score(large_shop_url, *options).stdout)
+    assert (told["method"], told["fallback"], told["window_days"]) == ("blend", None, 90)
+    assert "model 0" in score(large_shop_url, "--as-of", "2026-06-15", "--method", "model").stdout
+
+
+async def test_a_shop_that_cannot_carry_a_model_is_told_so(shop_url: str) -> None:
+    done = score(shop_url, "--as-of", "2026-06-15", "--method", "model")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no model, values are by the formula: fewer than 500 customers have ordered" in done.stdout

@@ -84,3 +84,5 @@ def test_extremes_stay_finite() -> None:
         assert (low <= high).all()
         assert np.isfinite(high).all()
     assert spending_range(params, values, 1000, 1000, 1000, 0.0)[1] == 0
+    tireless = Fitted(0.5, 1e-4, 0.01, 1e7)
+    assert np.isfinite(spending_range(tireless, values, 1000, 0, 0, 36_500.0)[1])

@@ -6,6 +6,7 @@ import pytest
 
 from regulars.kit.database import Connection, Database, connect
 from regulars.kit.deadline import Timeout, deadline
+from tests.conftest import as_owner
 
 add_product = "INSERT INTO products (sku, created_at, updated_at) VALUES ('a', now(), now())"
 
@@ -33,7 +34,7 @@ async def test_late_work_is_rolled_back_and_its_connection_is_good(own_database_
 
 async def test_what_has_begun_to_commit_is_waited_for(own_database_url: str) -> None:
     async with Database(own_database_url, size=1) as database:
-        async with database.transaction() as connection:
+        async with database.transaction() as connection, as_owner(connection):
             # Every commit of this database takes longer than the deadline.
             await connection.execute("""
                 CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS

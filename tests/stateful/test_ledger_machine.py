@@ -28,6 +28,7 @@ from regulars.kit.errors import Refusal
 from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService
 from regulars.loyalty.bulk import AwardLine, BulkAwardService
+from tests.conftest import as_owner
 from tests.loyalty.shop import Shop, till
 from tests.stateful.ledger_model import Customer, LedgerModel, Refused, zone
 
@@ -58,9 +59,10 @@ class LedgerMachine(RuleBasedStateMachine):
     async def leave(self) -> None:
         """Roll the example back, and sweep away its rows, which later audits would read past."""
         await self.stack.aclose()
-        await self.shop.connection.execute(
-            "VACUUM loyalty_accounts, loyalty_transactions, point_lots, point_allocations"
-        )
+        async with as_owner(self.shop.connection):
+            await self.shop.connection.execute(
+                "VACUUM loyalty_accounts, loyalty_transactions, point_lots, point_allocations"
+            )
 
     # One step: the same thing in both worlds, with the same outcome
 

@@ -5,6 +5,7 @@ from decimal import ROUND_DOWN, Decimal
 from itertools import pairwise
 from uuid import UUID
 
+from regulars.analytics.modelled_values import ModelledValue, modelled_value
 from regulars.analytics.models import (
     CustomerScore,
     PurchaseFacts,
@@ -16,13 +17,15 @@ from regulars.analytics.models import (
 )
 from regulars.analytics.repository import AnalyticsRepository
 from regulars.analytics.rfm import no_purchases
-from regulars.analytics.runs import ScoringService, clv_rules, name_of, rules_of
+from regulars.analytics.run_parameters import clv_rules, fallback_of, model_of, rules_of
+from regulars.analytics.runs import ScoringService, name_of
 from regulars.analytics.schemas import (
     CLVAnalysisResponse,
     CLVCalculationRequest,
     CLVConcentration,
     CLVDistribution,
     CLVInputs,
+    CLVModelInputs,
     CLVResponse,
     CLVTopCustomer,
     run_members,
@@ -50,10 +53,26 @@ class _Calculation:
     segment: RFMSegment | None
     rules: CLVRules
     value: LifetimeValue | None
+    modelled: ModelledValue | None = None
+
+    @property
+    def window_value(self) -> Decimal | None:
+        """The value in the window of the run."""
+        if self.modelled:
+            return self.modelled.value
+        return self.value.window_value if self.value else None
+
+    def confirms(self, stored: CustomerScore) -> bool:
+        """Whether the value is the stored one, which is cut to the digits that are stored."""
+        if self.value is None or self.value.reason != stored.clv_reason:
+            return False
+        if self.modelled:
+            return stored.clv is not None and self.modelled.is_about(stored.clv)
+        return self.value.value.quantize(_stored_digits, ROUND_DOWN) == stored.clv
 
 
 class CLVService(ScoringService):
-    """Customer lifetime value, method `seed`."""
+    """Customer lifetime value."""
 
     def __init__(self, connection: Connection, settings: Settings, clock: Clock | None = None) -> None:
         super().__init__(connection, settings, clock)
@@ -72,6 +91,9 @@ class CLVService(ScoringService):
                 recalculate=request.recalculate,
                 customer_ids=request.customer_ids,
                 window_days=request.window_days,
+                method=request.method,
+                margin=request.margin,
+                discount=request.discount,
             )
         )
         return await self._analysis(run, limit, by)
@@ -94,22 +116,32 @@ class CLVService(ScoringService):
             {
                 "customer_id": customer_id,
                 "clv": self._money(stored.clv),
-                "clv_in_window": self._money(found.value.window_value if found.value else None),
+                "clv_in_window": self._money(found.window_value),
+                "clv_low": self._money(stored.clv_low),
+                "clv_high": self._money(stored.clv_high),
                 "window_days": origin.run.window_days if origin.run else None,
                 "method": stored.clv_method,
+                "fallback": fallback_of(origin.run) if origin.run else None,
+                "p_buy": stored.p_buy,
+                "expected_orders": stored.expected_orders,
+                "median_wait_days": stored.median_wait_days,
+                "next_order_on": stored.next_order_on or ("not_expected" if stored.p_buy is not None else None),
                 "reason": stored.clv_reason,
                 "historic_value": self._money(found.facts.net),
                 "as_of": origin.period.as_of,
                 "run_id": origin.run.id if origin.run else None,
                 "calculated_at": origin.calculated_at,
                 "inputs": self._inputs(found),
-                "is_stale": stored.clv is not None and not _confirms(found.value, stored),
+                "model": self._model_inputs(found.modelled) if found.modelled else None,
+                "is_stale": stored.clv is not None and not found.confirms(stored),
             }
         )
 
     async def _calculate_customer_clv(self, stored: CustomerScore, origin: ScoreOrigin) -> _Calculation:
         """The value from the purchases known by now, with day, rules and horizon of the run behind the stored one."""
-        facts = await self._analytics.get_clv_inputs(stored.customer_id, origin.period.as_of)
+        model = model_of(origin.run) if origin.run and stored.clv_method != "seed" else None
+        last_days = model.terms.window_days if model else None
+        facts = await self._analytics.get_clv_inputs(stored.customer_id, origin.period.as_of, last_days)
         facts = facts or no_purchases(stored.customer_id)
         rules = rules_of(origin.run) if origin.run else clv_rules(self._settings)
         window_days = origin.run.window_days if origin.run else None
@@ -119,7 +151,7 @@ class CLVService(ScoringService):
         value = customer_lifetime_value(
             facts.net, facts.orders, facts.age_days or 0, segment or RFMSegment.PROSPECT, rules, window_days
         )
-        return _Calculation(facts, segment, rules, value)
+        return _Calculation(facts, segment, rules, value, modelled_value(model, facts) if model else None)
 
     @staticmethod
     def _estimate_lifespan(found: _Calculation) -> Decimal | None:
@@ -140,6 +172,20 @@ class CLVService(ScoringService):
             segment=found.segment,
             lifespan_days=None if lifespan_days is None else float(lifespan_days),
             multiplier=None if lifespan_days is None else float(lifespan_days / found.rules.lifespan_days),
+        )
+
+    def _model_inputs(self, found: ModelledValue) -> CLVModelInputs:
+        return CLVModelInputs(
+            repeat_days=found.repeat_days,
+            days_to_last=found.days_to_last,
+            days_known=found.days_known,
+            probability_active=found.probability_active,
+            expected_orders=found.expected_orders,
+            expected_order_value=self._money(found.expected_order_value),
+            last_period=format_money(found.last_net, self._settings.currency),
+            margin=found.model.terms.margin,
+            discount=found.model.terms.discount,
+            parameters=found.model.parameters,
         )
 
     async def _analysis(self, run: ScoringRun | None, limit: int, by: Principal) -> CLVAnalysisResponse:
@@ -208,15 +254,8 @@ class CLVService(ScoringService):
         return None if amount is None else format_money(amount, self._settings.currency)
 
 
-def _confirms(value: LifetimeValue | None, stored: CustomerScore) -> bool:
-    """Whether a value is the stored one, which is cut to the digits that are stored."""
-    if value is None:
-        return False
-    return (value.value.quantize(_stored_digits, ROUND_DOWN), value.reason) == (stored.clv, stored.clv_reason)
-
-
 def _window_shares(run: ScoringRun | None) -> WindowShares | None:
-    if run is None or run.window_days is None:
+    if run is None or run.window_days is None or run.method != "seed":
         return None
     rules = rules_of(run)
     return {segment.value: window_share(run.window_days, rules.lifespan_of(segment)) for segment in rules.multipliers}
@@ -224,6 +263,16 @@ def _window_shares(run: ScoringRun | None) -> WindowShares | None:
 
 def _run_members(run: ScoringRun | None) -> dict[str, object]:
     if run is None:
-        names = ("run_id", "as_of", "coverage", "scored", "changed", "calculated_at", "method", "window_days")
+        names = (
+            "run_id",
+            "as_of",
+            "coverage",
+            "scored",
+            "changed",
+            "calculated_at",
+            "method",
+            "window_days",
+            "fallback",
+        )
         return dict.fromkeys(names) | {"seconds": {}}
-    return run_members(run) | {"method": run.method, "window_days": run.window_days}
+    return run_members(run) | {"method": run.method, "window_days": run.window_days, "fallback": fallback_of(run)}

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from regulars.analytics.models import Coverage, RunKind, ScoringRequest, ScoringRun, StoredEdges
+from regulars.analytics.models import Coverage, Method, RunKind, ScoringRequest, ScoringRun, StoredEdges
 from regulars.kit.database import Repository
 
-# A number that nothing else locks.
-_turn = 7265_0003
+turn = 7265_0003
+"""The number that a run locks, and nothing else."""
 
 
 class ScoringRunRepository(Repository):
@@ -19,7 +19,7 @@ class ScoringRunRepository(Repository):
 
     async def wait_for_turn(self) -> None:
         """Let no other run work until this transaction ends; wait for one that does."""
-        await self._execute("SELECT pg_advisory_xact_lock(%s)", [_turn])
+        await self._execute("SELECT pg_advisory_xact_lock(%s)", [turn])
 
     async def start(self, request: ScoringRequest, coverage: Coverage, started_at: datetime) -> UUID:
         """Record that a run has begun; answers its id."""
@@ -40,6 +40,7 @@ class ScoringRunRepository(Repository):
         self,
         run_id: UUID,
         *,
+        method: Method | None,
         edges: StoredEdges,
         parameters: Mapping[str, Any],
         counts: Mapping[str, int],
@@ -50,12 +51,13 @@ class ScoringRunRepository(Repository):
         await self._execute(
             """
             UPDATE scoring_runs
-            SET method = CASE WHEN kind = 'rfm' THEN NULL ELSE 'seed' END, edges = %(edges)s,
+            SET method = %(method)s, edges = %(edges)s,
                 parameters = %(parameters)s, counts = %(counts)s, seconds = %(seconds)s, finished_at = %(finished_at)s
             WHERE id = %(run_id)s
             """,
             {
                 "run_id": run_id,
+                "method": method,
                 "edges": Jsonb(edges.as_json()),
                 "parameters": Jsonb(parameters),
                 "counts": Jsonb(counts),

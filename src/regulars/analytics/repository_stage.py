@@ -6,6 +6,7 @@ can be tried on any facts at all, whether or not there are orders to support the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import LiteralString
 from uuid import UUID
@@ -34,6 +35,23 @@ class Population:
 
     ranked: int
     prospects: int
+
+
+@dataclass(frozen=True)
+class ForecastsUsed:
+    """What turns the factors of `scoring_forecasts` into money and days.
+
+    Attributes:
+        gamma: Is added to what a customer has brought.
+        share: The forecast's part of a value; the rest is what the last days brought.
+        margin: The part of that money that is kept; the forecasts know it already.
+        as_of: The day from which days are counted.
+    """
+
+    gamma: float
+    share: float
+    margin: float
+    as_of: date
 
 
 class ScoringStageRepository(Repository):
@@ -71,6 +89,11 @@ class ScoringStageRepository(Repository):
             {"to": switch},
         )
 
+    async def count_customers(self, at_most: int) -> int:
+        """All customers, counted up to a bound."""
+        found: int = await self._value("SELECT count(*) FROM (SELECT FROM customers LIMIT %s) AS counted", [at_most])
+        return found
+
     async def count_population(self) -> Population:
         """How many of the customers with facts have a valid order, and how many have none."""
         population = await self._one(
@@ -99,7 +122,13 @@ class ScoringStageRepository(Repository):
         return RFMEdges(tuple(found.recency_days or ()), tuple(found.frequency or ()), tuple(found.monetary or ()))
 
     async def fill_scores(
-        self, edges: RFMEdges, rules: CLVRules, *, only_chosen: bool = False, keep_segments: bool = False
+        self,
+        edges: RFMEdges,
+        rules: CLVRules,
+        *,
+        only_chosen: bool = False,
+        keep_segments: bool = False,
+        forecasts: ForecastsUsed | None = None,
     ) -> int:
         """Score everyone with facts into `scored_customers`; answers how many.
 
@@ -111,6 +140,7 @@ class ScoringStageRepository(Repository):
             rules: Of lifetime values.
             only_chosen: Leave out everyone who was not chosen.
             keep_segments: Take the segment that a customer already has for the lifespan, where there is one.
+            forecasts: Take values from `scoring_forecasts` instead of the formula.
         """
         kept = SQL("LEFT JOIN customer_scores kept ON kept.customer_id = f.customer_id AND kept.segment <> 'prospect'")
         statement = _fill_scores.format(
@@ -120,6 +150,7 @@ class ScoringStageRepository(Repository):
             segment=SQL("coalesce(kept.segment, cell.segment)") if keep_segments else SQL("cell.segment"),
             kept=kept if keep_segments else SQL(""),
             chosen=chosen if only_chosen else everyone,
+            **(_by_model if forecasts else _by_formula),
         )
         cells = [(cell.recency, cell.frequency, cell.monetary, segment) for cell, segment in segment_table().items()]
         recency, frequency, monetary, segments = (list(column) for column in zip(*cells, strict=True))
@@ -135,23 +166,26 @@ class ScoringStageRepository(Repository):
             "prospect": RFMSegment.PROSPECT,
             "no_orders": CLVReason.NO_ORDERS,
             "non_positive_net": CLVReason.NON_POSITIVE_NET,
+            **(vars(forecasts) if forecasts else {}),
         }
         return await self._execute(statement, parameters)
 
     async def drop(self) -> None:
         """Drop what this run made, for another one in the same transaction."""
-        await self._execute("DROP TABLE IF EXISTS chosen_customers, scoring_facts, scored_customers")
+        await self._execute("DROP TABLE IF EXISTS chosen_customers, scoring_facts, scored_customers, scoring_forecasts")
 
 
 _fill_scores = SQL("""
     INSERT INTO scored_customers
-        (customer_id, recency_score, frequency_score, monetary_score, segment, clv, clv_reason)
+        (customer_id, recency_score, frequency_score, monetary_score, segment, clv, clv_reason, p_buy, expected_orders,
+         median_wait_days, next_order_on, clv_low, clv_high)
     SELECT f.customer_id, cell.recency_score, cell.frequency_score, cell.monetary_score,
            coalesce({segment}, %(prospect)s),
            CASE WHEN f.orders > 0 AND f.net > 0
-                THEN div(f.net * life.lifespan_days * 10000, greatest(f.age_days, %(floor_days)s)) * 0.0001
+                THEN {value}
                 ELSE 0 END,
-           CASE WHEN f.orders = 0 THEN %(no_orders)s WHEN f.net <= 0 THEN %(non_positive_net)s END
+           CASE WHEN f.orders = 0 THEN %(no_orders)s WHEN f.net <= 0 THEN %(non_positive_net)s END,
+           {forecast}
     FROM scoring_facts f
     LEFT JOIN unnest(%(recency)s::smallint[], %(frequency)s::smallint[], %(monetary)s::smallint[], %(segments)s::text[])
               AS cell (recency_score, frequency_score, monetary_score, segment)
@@ -160,8 +194,33 @@ _fill_scores = SQL("""
     {kept}
     LEFT JOIN unnest(%(buyers)s::text[], %(lifespans)s::numeric[]) AS life (segment, lifespan_days)
         ON life.segment = {segment}
+    {ahead}
     WHERE f.customer_id {chosen}
 """)
+_by_formula = {
+    "value": SQL("div(f.net * life.lifespan_days * 10000, greatest(f.age_days, %(floor_days)s)) * 0.0001"),
+    "forecast": SQL("NULL, NULL, NULL, NULL, NULL, NULL"),
+    "ahead": SQL(""),
+}
+_by_model = {
+    "value": SQL("""
+                     least(trunc((
+                         %(share)s * (%(gamma)s + f.net::double precision) * ahead.value_factor
+                         + (1 - %(share)s) * %(margin)s * greatest(f.last_net, 0)::double precision
+                     )::numeric, 4), 99999999999999)
+    """),
+    "forecast": SQL("""
+           ahead.p_buy, ahead.expected_orders, nullif(ahead.median_wait_days, 'NaN'),
+           %(as_of)s + nullif(ahead.next_order_days, -1),
+           trunc(((%(gamma)s + greatest(f.net, 0)::double precision) * ahead.low_factor)::numeric, 4),
+           trunc(((%(gamma)s + greatest(f.net, 0)::double precision) * ahead.high_factor)::numeric, 4)
+    """),
+    "ahead": SQL("""
+    LEFT JOIN scoring_forecasts ahead
+        ON f.orders > 0 AND ahead.x = f.purchase_days - 1 AND ahead.t_x = f.age_days - f.recency_days
+           AND ahead.age_days = f.age_days
+    """),
+}
 
 
 def _score(passes: LiteralString, edges: Sequence[int] | Sequence[Decimal]) -> Composed:

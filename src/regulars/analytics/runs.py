@@ -1,21 +1,32 @@
 """One scoring run, from the orders to the written scores: facts, edges, scores, rows that changed."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from decimal import Decimal
 from time import perf_counter
 from uuid import UUID
 
 from regulars.analytics.models import Coverage, RunKind, ScoringRequest, ScoringRun, StoredEdges
+from regulars.analytics.repository_forecasts import ForecastRepository
 from regulars.analytics.repository_runs import ScoringRunRepository
 from regulars.analytics.repository_stage import Population, ScoringStageRepository
+from regulars.analytics.run_parameters import (
+    clv_rules,
+    fixed_edges,
+    forecasts_of,
+    model_of,
+    model_parameters,
+    parameters_of,
+    terms_of,
+)
+from regulars.analytics.value_models import Histories, ModelRefusal, ValueModel, fit_model
 from regulars.customers.repository_scores import CustomerScoresRepository, Freshness, ScoringStamp, WrittenScores
-from regulars.formulas.clv import CLVRules, default_multipliers
-from regulars.formulas.rfm import RFMEdges, RFMSegment
+from regulars.formulas.clv import CLVRules
+from regulars.formulas.rfm import RFMEdges
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
-from regulars.kit.errors import NotFound, OperatorError
+from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 
@@ -32,12 +43,19 @@ class RunPlan:
         coverage: Whom the run writes.
         edges: Edges of an earlier run; None to find new ones.
         chosen: The customers to write; None for everyone.
+        model: Of an earlier run on the same terms; None to fit one, if the request asks for one at all.
     """
 
     request: ScoringRequest
     coverage: Coverage
     edges: StoredEdges | None
     chosen: Sequence[UUID] | None
+    model: ValueModel | None = None
+
+    @property
+    def looks_at_chosen_only(self) -> bool:
+        """Whether nothing has to be learned from everyone."""
+        return self.chosen is not None and self.edges is not None and bool(self.model or not self.request.uses_model)
 
 
 class Stopwatch:
@@ -70,6 +88,11 @@ class ScoringService:
         self._runs = ScoringRunRepository(connection)
         self._stage = ScoringStageRepository(connection)
         self._scores = CustomerScoresRepository(connection)
+        self._forecasts = ForecastRepository(connection)
+
+    def rows_of(self, customer_ids: Sequence[UUID] | None) -> int | Callable[[int], Awaitable[int]]:
+        """How many customers a run is about, or what counts all of them up to a bound."""
+        return self._stage.count_customers if customer_ids is None else len(customer_ids)
 
     async def score_customers(self, request: ScoringRequest) -> ScoringRun:
         """Run from orders to scores: facts are computed once, only rows that changed are written.
@@ -85,27 +108,49 @@ class ScoringService:
         await self._runs.wait_for_turn()
         await self._stage.prepare()
         started_at, watch = self._clock.now(), Stopwatch()
-        plan = await self._planned(request)
+        plan = await self._planned(self._settled(request))
         run_id = await self._runs.start(plan.request, plan.coverage, started_at)
         population = await self._collected(plan)
         watch.lap("facts")
         edges = plan.edges or await self._calculate_quintiles(population)
         watch.lap("edges")
-        scored = await self._scored(plan, edges.edges, rules)
+        model = await self._forecast(plan) if plan.request.uses_model else None
+        if model is not None:
+            watch.lap("model")
+        scored = await self._scored(plan, edges.edges, rules, model)
         watch.lap("scores")
-        stamp = ScoringStamp(run_id, started_at, confirm=plan.coverage != "full", window_days=plan.request.window_days)
+        method = plan.request.method if isinstance(model, ValueModel) else "seed"
+        stamp = ScoringStamp(
+            run_id,
+            started_at,
+            confirm=plan.coverage != "full",
+            method=method,
+            window_days=plan.request.window_days,
+        )
         written = await self._written(plan.request.kind, stamp)
         await self._stage.drop()
         watch.lap("write")
         await self._runs.finish(
             run_id,
+            method=None if plan.request.kind == "rfm" else method,
             edges=edges,
-            parameters=parameters_of(rules),
+            parameters={**parameters_of(rules), **model_parameters(model)},
             counts={**vars(population), "scored": scored, **vars(written)},
             seconds=watch.seconds,
             finished_at=self._clock.now(),
         )
         return await self._finished(run_id)
+
+    def _settled(self, request: ScoringRequest) -> ScoringRequest:
+        """The request with the terms of the settings where it names none."""
+        if not request.uses_model:
+            return request
+        return replace(
+            request,
+            window_days=request.window_days or self._settings.clv_window_days,
+            margin=self._settings.clv_margin if request.margin is None else request.margin,
+            discount=self._settings.clv_discount if request.discount is None else request.discount,
+        )
 
     async def _planned(self, request: ScoringRequest) -> RunPlan:
         """Settle kind, edges and whom to write."""
@@ -117,7 +162,14 @@ class ScoringService:
             return RunPlan(replace(request, recalculate=True), _coverage(request, None), None, request.customer_ids)
         settled = replace(request, history_days=earlier.history_days, edges_run_id=earlier.edges_run_id or earlier.id)
         chosen = request.customer_ids if request.recalculate else await self._stale(settled)
-        return RunPlan(settled, _coverage(request, chosen), earlier.stored_edges, chosen)
+        model = None if chosen is None else await self._earlier_model(settled)
+        return RunPlan(settled, _coverage(request, chosen), earlier.stored_edges, chosen, model)
+
+    async def _earlier_model(self, request: ScoringRequest) -> ValueModel | None:
+        """The model of the latest run over everyone, if it is the one that is asked for."""
+        latest = await self._runs.get_latest("clv") if request.uses_model else None
+        model = model_of(latest) if latest else None
+        return model if model is not None and model.terms == terms_of(request) else None
 
     async def _run_with_edges(self, request: ScoringRequest, latest: ScoringRun | None) -> ScoringRun | None:
         """The earlier run whose edges are used again; None if the run has to find its own."""
@@ -142,7 +194,7 @@ class ScoringService:
             if (
                 covering is None
                 or covering.is_older_than(days, request.as_of)
-                or _other_window(kind, covering, request)
+                or (kind == "clv" and not _has_terms(covering, request))
             ):
                 return request.customer_ids
             freshness = Freshness(covering.started_at, now - timedelta(days=days), request.customer_ids)
@@ -158,8 +210,7 @@ class ScoringService:
         """Stage the facts: of everyone if edges are to be found, else of those who are written."""
         if plan.chosen is not None:
             await self._stage.choose(plan.chosen)
-        only_chosen = plan.chosen is not None and plan.edges is not None
-        await self._stage.stage_facts(plan.request.period, only_chosen=only_chosen)
+        await self._stage.stage_facts(plan.request.period, only_chosen=plan.looks_at_chosen_only)
         return await self._stage.count_population()
 
     async def _calculate_quintiles(self, population: Population) -> StoredEdges:
@@ -168,10 +219,28 @@ class ScoringService:
             return StoredEdges("fixed", fixed_edges(self._settings))
         return StoredEdges("quintiles", await self._stage.get_quintile_edges())
 
-    async def _scored(self, plan: RunPlan, edges: RFMEdges, rules: CLVRules) -> int:
+    async def _forecast(self, plan: RunPlan) -> ValueModel | ModelRefusal:
+        """Fit the model unless the plan brings one, and stage its forecasts; or say why there is none."""
+        histories = await self._forecasts.get_histories()
+        model = plan.model or await self._fitted(plan, histories)
+        if isinstance(model, ValueModel):
+            await self._forecasts.stage_forecasts(histories, await asyncio.to_thread(model.forecast, histories))
+        return model
+
+    async def _fitted(self, plan: RunPlan, histories: Histories) -> ValueModel | ModelRefusal:
+        order_values = await self._forecasts.get_order_values()
+        return await asyncio.to_thread(fit_model, histories, order_values, terms_of(plan.request))
+
+    async def _scored(
+        self, plan: RunPlan, edges: RFMEdges, rules: CLVRules, model: ValueModel | ModelRefusal | None
+    ) -> int:
         await self._scores.stage_scored_customers()
         return await self._stage.fill_scores(
-            edges, rules, only_chosen=plan.chosen is not None, keep_segments=plan.request.kind == "clv"
+            edges,
+            rules,
+            only_chosen=plan.chosen is not None,
+            keep_segments=plan.request.kind == "clv",
+            forecasts=forecasts_of(model, plan.request.as_of) if isinstance(model, ValueModel) else None,
         )
 
     async def _written(self, kind: RunKind, stamp: ScoringStamp) -> WrittenScores:
@@ -194,51 +263,14 @@ def _coverage(request: ScoringRequest, chosen: Sequence[UUID] | None) -> Coverag
     return "full" if chosen is None else "stale"
 
 
-def _other_window(kind: RunKind, covering: ScoringRun, request: ScoringRequest) -> bool:
-    return kind == "clv" and covering.window_days != request.window_days
+def _has_terms(covering: ScoringRun, request: ScoringRequest) -> bool:
+    """Whether a run made values as they are asked for now; one that had to do without its model did not."""
+    if not request.uses_model:
+        return (covering.method, covering.window_days) == (request.method, request.window_days)
+    model = model_of(covering)
+    return model is not None and model.terms == terms_of(request)
 
 
 def name_of(caller: Principal) -> str:
     """A caller as the record of runs names it."""
     return f"{caller.kind}:{caller.id}" if caller.id else caller.kind
-
-
-def fixed_edges(settings: Settings) -> RFMEdges:
-    """The thresholds of the settings, in the order in which edges are kept."""
-    return RFMEdges(
-        tuple(sorted(settings.rfm_fixed_recency_days, reverse=True)),
-        tuple(sorted(settings.rfm_fixed_thresholds)),
-        tuple(sorted(settings.rfm_fixed_monetary)),
-    )
-
-
-def clv_rules(settings: Settings) -> CLVRules:
-    """The rules of lifetime values as the settings have them.
-
-    Raises:
-        OperatorError: a multiplier names no segment, or is not above 0.
-    """
-    multipliers = dict(default_multipliers)
-    for name, multiplier in settings.clv_multipliers.items():
-        if name not in list(multipliers) or multiplier <= 0:
-            raise OperatorError(
-                f"REGULARS_CLV_MULTIPLIERS cannot be used: {name}.",
-                f"Give numbers above 0 to names among {', '.join(multipliers)}.",
-            )
-        multipliers[RFMSegment(name)] = Decimal(str(multiplier))
-    return CLVRules(settings.clv_floor_days, settings.clv_lifespan_days, multipliers)
-
-
-def rules_of(run: ScoringRun) -> CLVRules:
-    """The rules that a run used, whatever the settings say now."""
-    multipliers = {RFMSegment(name): Decimal(text) for name, text in run.parameters["multipliers"].items()}
-    return CLVRules(run.parameters["floor_days"], run.parameters["lifespan_days"], multipliers)
-
-
-def parameters_of(rules: CLVRules) -> Mapping[str, object]:
-    """The rules as a run keeps them."""
-    return {
-        "floor_days": rules.floor_days,
-        "lifespan_days": rules.lifespan_days,
-        "multipliers": {segment.value: str(multiplier) for segment, multiplier in rules.multipliers.items()},
-    }

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from regulars.analytics.models import ScoringRun, StoredEdges
+from regulars.analytics.models import Method, ScoringRun, StoredEdges
+from regulars.analytics.value_models import ModelRefusal
 from regulars.formulas.clv import CLVReason
 from regulars.formulas.rfm import RFMSegment
 from regulars.kit.money import format_money
@@ -48,12 +49,32 @@ class CLVCalculationRequest(RequestSchema):
 
     customer_ids: CustomerIds | None = None
     recalculate: bool = Field(default=False, description="True: everyone asked for. False: only stale values.")
-    method: Literal["seed"] = Field(
-        default="seed", description="`seed`: average order value x purchase frequency x lifespan."
+    method: Method = Field(
+        default="seed",
+        description="`seed`: average order value x purchase frequency x lifespan. `model`: orders and money to expect,"
+        " by the MBG/NBD and gamma-gamma models fitted to the shop. `blend`: half `model`, half what the last period"
+        " brought. Where the orders cannot carry a model, `seed` takes its place and `fallback` says why.",
     )
     window_days: Days | None = Field(
-        default=None, description="Horizon of the values in the answer; null for the whole lifespan."
+        default=None,
+        description="Horizon of the values in the answer; null for the whole lifespan, which only `seed` knows: models"
+        " then take the window of the settings.",
     )
+    margin: float | None = Field(
+        default=None, gt=0, le=1, description="The part of the money that is kept; null for the setting. Models only."
+    )
+    discount: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="What money is worth less for a year of waiting; null for the setting. Models only.",
+    )
+
+    @model_validator(mode="after")
+    def _terms_are_for_models(self) -> Self:
+        if self.method == "seed" and (self.margin is not None or self.discount is not None):
+            raise PydanticCustomError("range", "margin and discount need method model or blend")
+        return self
 
 
 class RFMEdgesResponse(ResponseSchema):
@@ -146,20 +167,51 @@ class CLVInputs(ResponseSchema):
     multiplier: float | None = Field(description="Of the segment.")
 
 
+class CLVModelInputs(ResponseSchema):
+    """What a model knows of a customer, and what it makes of that."""
+
+    repeat_days: int = Field(description="x: days with an order after the first one.")
+    days_to_last: int = Field(description="t_x: from the first order to the last.")
+    days_known: int = Field(description="T: from the first order to `as_of`.")
+    probability_active: float = Field(description="That the customer has not stopped; for churn, see `p_buy`.")
+    expected_orders: float = Field(description="In the window.")
+    expected_order_value: MoneyText | None = Field(description="Of a day with orders; null where nothing was brought.")
+    last_period: MoneyText = Field(description="What the last `window_days` brought.")
+    margin: float
+    discount: float
+    parameters: dict[str, float] = Field(description="r, alpha (in weeks), a, b; p, q, gamma.")
+
+
 class CLVResponse(ResponseSchema):
     """The lifetime value of a customer and what it is made of."""
 
     customer_id: Id
-    clv: MoneyText | None = Field(description="Over the whole lifespan; null until calculated.")
+    clv: MoneyText | None = Field(
+        description="Over the whole lifespan, by a model in the window; null until calculated."
+    )
     clv_in_window: MoneyText | None = Field(description="The part that falls into the window; null without one.")
+    clv_low: MoneyText | None = Field(
+        description="What the customer spends in the window lies between this and `clv_high` in 8 of 10 cases."
+    )
+    clv_high: MoneyText | None
     window_days: int | None
-    method: Literal["seed", "model", "blend"] | None
+    method: Method | None
+    fallback: ModelRefusal | None = Field(description="Why `seed` took the place of a model.")
+    p_buy: float | None = Field(description="Chance of an order in the window, 0 to 1; 1 less the risk of churn.")
+    expected_orders: float | None = Field(description="In the window.")
+    median_wait_days: float | None = Field(
+        description="In which half of such customers order again, if they are still active; null beyond 100 years."
+    )
+    next_order_on: Day | Literal["not_expected"] | None = Field(
+        description="By when an order is more likely to have come than not; `not_expected` if that is never so."
+    )
     reason: CLVReason | None = Field(description="Why the value is 0.")
     historic_value: MoneyText = Field(description="What the customer has brought so far: net of refunds.")
     as_of: Day = Field(description="The store's day of the value; today until calculated.")
     run_id: Id | None = Field(description="The run that found or confirmed the value.")
     calculated_at: Instant | None
     inputs: CLVInputs
+    model: CLVModelInputs | None = Field(description="Null under `seed` and before the first order.")
     is_stale: bool = Field(description="Whether what is known by now gives another value.")
 
 
@@ -186,7 +238,7 @@ class CLVTopCustomer(ResponseSchema):
     orders: int
     net_spent: MoneyText
     value: MoneyText = Field(description="In the window of the analysis; without one, over the whole lifespan.")
-    clv: MoneyText = Field(description="Over the whole lifespan.")
+    clv: MoneyText = Field(description="Over the whole lifespan; by a model, in its window.")
     masked: bool = Field(description="Whether direct identifiers are hidden from this caller.")
 
 
@@ -205,7 +257,8 @@ class CLVAnalysisResponse(ResponseSchema):
     run_id: Id | None = Field(description="This calculation, or the latest one that covered everyone.")
     as_of: Day | None
     coverage: Literal["full", "stale", "selected"] | None = Field(description="Whom the run wrote.")
-    method: Literal["seed", "model", "blend"] | None
+    method: Method | None
+    fallback: ModelRefusal | None = Field(description="Why `seed` took the place of a model.")
     window_days: int | None = Field(description="Horizon of every value below; null for the whole lifespan.")
     scored: int | None = Field(description="Customers that the run covered, prospects included.")
     changed: int | None = Field(description="Customers among them with other scores or values than before.")

@@ -4,10 +4,15 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Response
 
+from regulars.analytics.backtest import BacktestService
 from regulars.analytics.clv import CLVService
+from regulars.analytics.errors import InsufficientData
 from regulars.analytics.schemas import CLVAnalysisResponse, CLVCalculationRequest, CLVResponse
+from regulars.analytics.schemas_backtest import CLVBacktestQuery, CLVBacktestResponse
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
+from regulars.api.idempotency import Answer
+from regulars.api.long_work import LongWorkDep
 from regulars.api.routing import Router
 from regulars.api.tables import ReportFormatDep, as_table
 from regulars.customers.errors import CustomerErased
@@ -30,11 +35,22 @@ CLVDep = Annotated[CLVService, Depends(clv_service)]
 
 
 @router.post(
-    "/analytics/clv/calculate", operation_id="calculate_clv", summary="Calculate lifetime values", long_work=True
+    "/analytics/clv/calculate",
+    operation_id="calculate_clv",
+    summary="Calculate lifetime values",
+    response_model=CLVAnalysisResponse,
+    long_work=True,
 )
-async def calculate_clv(request: CLVCalculationRequest, clv: CLVDep, caller: MayRun) -> CLVAnalysisResponse:
+async def calculate_clv(
+    request: CLVCalculationRequest, clv: CLVDep, caller: MayRun, long_work: LongWorkDep
+) -> Response:
     """As of the store's today. Without `recalculate` only stale values are made anew."""
-    return await clv.calculate_clv(request, by=caller)
+
+    async def work() -> Answer:
+        return Answer(await clv.calculate_clv(request, by=caller), status=200)
+
+    rows = clv.rows_of(request.customer_ids)
+    return (await long_work.run("calculate_clv", request, work, rows=rows, is_shared=True)).response()
 
 
 @router.get(
@@ -50,6 +66,34 @@ async def get_clv_analysis(
     """Totals, ranges, how much the best customers hold, and who they are; these alone by `Accept: text/csv`."""
     analysis = await clv.get_clv_analysis(by=caller, limit=limit)
     return answer("clv-top-customers", analysis, analysis.top_customers)
+
+
+async def backtest_service(connection: TransactionDep, settings: SettingsDep, clock: ClockDep) -> BacktestService:
+    """Back-tests in the request's transaction."""
+    return BacktestService(connection, settings, clock)
+
+
+@router.get(
+    "/analytics/clv/backtest",
+    operation_id="get_clv_backtest",
+    summary="Compare predicted with actual spend",
+    response_model=CLVBacktestResponse,
+    long_work=True,
+    refusals=[InsufficientData],
+)
+async def get_clv_backtest(
+    query: Annotated[CLVBacktestQuery, Query()],
+    backtests: Annotated[BacktestService, Depends(backtest_service)],
+    long_work: LongWorkDep,
+    caller: MayRead,  # noqa: ARG001
+) -> Response:
+    """What every method would have said before the last days, against what came. For many customers it is a job."""
+
+    async def work() -> Answer:
+        return Answer(await backtests.get_clv_backtest(query), status=200)
+
+    rows = backtests.count_customers
+    return (await long_work.run("get_clv_backtest", query, work, rows=rows, is_shared=True)).response()
 
 
 @router.get(

@@ -7,7 +7,10 @@ from regulars.api import (
     bulk,
     clients,
     clv,
+    consents,
+    customer_analytics,
     customers,
+    engagement,
     health,
     jobs,
     loyalty,
@@ -15,6 +18,7 @@ from regulars.api import (
     loyalty_reports,
     orders,
     preferences,
+    privacy,
     products,
     programme,
     registration,
@@ -25,7 +29,10 @@ from regulars.api import (
 )
 from regulars.api.routing import Router
 
+# Routes are tried one after the other: first what tills and shops call at every sale.
 routers: Sequence[Router] = (
+    loyalty.router,
+    orders.router,
     auth.router,
     users.router,
     clients.router,
@@ -34,14 +41,16 @@ routers: Sequence[Router] = (
     verifications.router,
     bulk.router,
     programme.router,
-    loyalty.router,
     loyalty_bulk.router,
     loyalty_reports.router,
     reports.router,
+    engagement.router,
     preferences.router,
+    consents.router,
     rfm.router,
     clv.router,
-    orders.router,
+    customer_analytics.router,
+    privacy.router,
     jobs.router,
     products.router,
     health.router,

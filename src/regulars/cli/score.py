@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,10 +11,19 @@ from rich.table import Table
 
 from regulars.analytics.models import ScoringRequest, ScoringRun
 from regulars.analytics.rfm import RFMService
+from regulars.analytics.run_parameters import fallback_of
 from regulars.analytics.schemas import RFMSegmentDistribution
 from regulars.cli.context import one_transaction, ready_database
-from regulars.kit.errors import OperatorError
+from regulars.cli.days import past_day
 from regulars.kit.settings import Settings, load_settings
+
+
+class How(StrEnum):
+    """How lifetime values are made."""
+
+    SEED = "seed"
+    MODEL = "model"
+    BLEND = "blend"
 
 
 class What(StrEnum):
@@ -31,8 +39,26 @@ def score_customers(
     as_of: Annotated[
         str | None, typer.Option(metavar="DATE", help="Look at the shop as on this day; default: today.")
     ] = None,
+    method: Annotated[
+        How | None,
+        typer.Option(
+            help="Lifetime values by the formula (seed), by models fitted to the shop's orders (model), or half by"
+            " those and half by the last period (blend); default: the setting."
+        ),
+    ] = None,
     window_days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="Horizon of lifetime values; default: the whole lifespan.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=36_500,
+            help="Horizon of lifetime values; default: the whole lifespan, for models the window of the settings.",
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(min=0.0001, max=1, help="Part of the money that is kept; for models.")
+    ] = None,
+    discount: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Loss of worth in a year of waiting; for models.")
     ] = None,
     history_days: Annotated[
         int | None, typer.Option(min=1, max=36_500, help="How far back orders count for RFM; default: all of them.")
@@ -43,10 +69,13 @@ def score_customers(
     settings = load_settings()
     request = ScoringRequest(
         kind=what.value,
-        as_of=_day(as_of, settings),
+        as_of=past_day(as_of, settings),
         started_by="operator",
         history_days=history_days,
         window_days=window_days,
+        method=method.value if method else settings.clv_method,
+        margin=margin,
+        discount=discount,
     )
     with ready_database(settings) as url:
         run, segments = asyncio.run(_score(url, settings, request))
@@ -54,27 +83,6 @@ def score_customers(
         typer.echo(json.dumps(_summary(run, segments, settings)))
     else:
         _print(run, segments, settings)
-
-
-def _day(text: str | None, settings: Settings) -> date:
-    today = settings.clock.today()
-    if text is None:
-        return today
-    day = _parsed(text)
-    if day is None:
-        raise OperatorError(f"{text!r} is no day.", "Write it as YYYY-MM-DD.")
-    if day > today:
-        raise OperatorError(f"{day} has not happened yet.", f"Choose a day up to today, {today}.")
-    return day
-
-
-def _parsed(text: str) -> date | None:
-    """A day in the one form that is taken; Python knows several."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if day.isoformat() == text else None
 
 
 async def _score(
@@ -94,6 +102,8 @@ def _summary(run: ScoringRun, segments: list[RFMSegmentDistribution], settings: 
         "as_of": run.as_of.isoformat(),
         "history_days": run.history_days,
         "window_days": run.window_days,
+        "method": run.method,
+        "fallback": fallback_of(run),
         "currency": settings.currency,
         "edges": run.edges,
         "counts": dict(run.counts),
@@ -126,8 +136,12 @@ def _print(run: ScoringRun, segments: list[RFMSegmentDistribution], settings: Se
     )
     if run.stored_edges is not None and run.stored_edges.basis == "fixed":
         console.print("fixed thresholds were used", highlight=False)
+    fallback = fallback_of(run)
+    if fallback is not None:
+        console.print(f"no model, values are by the formula: {fallback.sentence}", highlight=False, soft_wrap=True)
 
 
 def _stages(run: ScoringRun) -> str:
-    stages = ", ".join(f"{stage} {run.seconds[stage]:.2f}" for stage in ("facts", "edges", "scores", "write"))
+    known = [stage for stage in ("facts", "edges", "model", "scores", "write") if stage in run.seconds]
+    stages = ", ".join(f"{stage} {run.seconds[stage]:.2f}" for stage in known)
     return f"{run.seconds['total']:.2f} s ({stages})"

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import hyp2f1
 
-from regulars.formulas.climbing import climb, climb_roughly
+from regulars.formulas.climbing import climb, curvature_at
 from regulars.formulas.purchase_likelihood import PurchaseLikelihood, group_rows
 
 Model: TypeAlias = Literal["mbgnbd", "bgnbd"]
@@ -119,8 +119,9 @@ def fit(
     rows = group_rows(frequency, recency, age, weights)
     rough = PurchaseLikelihood(rows.rounded_to(rough_days), model, unit_days)
     exact = PurchaseLikelihood(rows, model, unit_days)
-    start = climb_roughly(rough.mean_and_gradient, np.log([1.0, rows.mean_age / unit_days + 1.0, 1.0, 2.0]))
-    top = climb(exact.mean_and_gradient, start.place, start.curvature)
+    anywhere = np.log([1.0, rows.mean_age / unit_days + 1.0, 1.0, 2.0])
+    start = climb(rough.mean_and_gradient, anywhere, np.eye(4)).place
+    top = climb(exact.mean_and_gradient, start, curvature_at(rough.mean_and_gradient, start))
     r, alpha, a, b = np.exp(top.place).tolist()
     return Fitted(r, alpha, a, b, top.value * rows.customers, top.converged, model, unit_days)
 

@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Slope: TypeAlias = Callable[[Numbers], tuple[float, Numbers]]
@@ -15,18 +14,12 @@ Slope: TypeAlias = Callable[[Numbers], tuple[float, Numbers]]
 tolerance = 1e-8
 """A top is where no component of the gradient is larger."""
 
-_most_steps = 60
+_most_steps = 100
+_difference = 1e-4
+_flattest = 1e-6
 _longest_step = 2.0
 _farthest = 12.0
 _noise = 1e-12
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where to begin: a place, and the inverse of the curvature of the function around it."""
-
-    place: Numbers
-    curvature: Numbers
 
 
 @dataclass(frozen=True)
@@ -44,20 +37,15 @@ class Top:
     converged: bool
 
 
-def climb_roughly(slope: Slope, place: Numbers) -> Start:
-    """The top as well as a general method finds it, and the curvature there from differences of the gradient."""
-    bounds = [(-_farthest, _farthest)] * len(place)
-    found = minimize(lambda at: _turned(*slope(at)), place, jac=True, method="L-BFGS-B", bounds=bounds)
-    width = 1e-4
-    steps = np.eye(len(place)) * width
-    bends = [(slope(found.x - step)[1] - slope(found.x + step)[1]) / (2 * width) for step in steps]
-    hill = (np.array(bends) + np.array(bends).T) / 2
-    powers, directions = np.linalg.eigh(hill)
-    return Start(found.x, directions / np.maximum(powers, 1e-6) @ directions.T)
+def curvature_at(slope: Slope, place: Numbers) -> Numbers:
+    """The inverse of the (negative) second derivatives, from differences of the gradient.
 
-
-def _turned(value: float, gradient: Numbers) -> tuple[float, Numbers]:
-    return -value, -gradient
+    Where the function is not curved like a hill, as it should be near a top, it is taken for a flat one.
+    """
+    steps = np.eye(len(place)) * _difference
+    bends = np.array([(slope(place - step)[1] - slope(place + step)[1]) / (2 * _difference) for step in steps])
+    powers, directions = np.linalg.eigh((bends + bends.T) / 2)
+    return np.asarray(directions / np.maximum(powers, _flattest) @ directions.T)
 
 
 def climb(slope: Slope, place: Numbers, curvature: Numbers) -> Top:
@@ -66,7 +54,7 @@ def climb(slope: Slope, place: Numbers, curvature: Numbers) -> Top:
     Args:
         slope: The function.
         place: Where to begin.
-        curvature: The inverse of the (negative) second derivatives around there, roughly.
+        curvature: The inverse of the (negative) second derivatives around there, roughly; the steps improve it.
     """
     value, gradient = slope(place)
     for _ in range(_most_steps):
@@ -84,13 +72,12 @@ def climb(slope: Slope, place: Numbers, curvature: Numbers) -> Top:
 
 
 def _uphill(slope: Slope, place: Numbers, value: float, step: Numbers) -> tuple[Numbers, float, Numbers] | None:
-    """The step, halved until it does not lead down; with the function at its end. None if all lead down or too far."""
+    """The step, halved until it leads neither down nor too far, and the function at its end. None if it always does."""
     for _ in range(30):
-        if np.abs(place + step).max() > _farthest:
-            return None
-        higher, gradient = slope(place + step)
-        if higher >= value - _noise:
-            return step, higher, gradient
+        if np.abs(place + step).max() <= _farthest:
+            higher, gradient = slope(place + step)
+            if higher >= value - _noise:
+                return step, higher, gradient
         step = step / 2
     return None
 

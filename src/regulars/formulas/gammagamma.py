@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, psi
 
-from regulars.formulas.climbing import climb, climb_roughly
+from regulars.formulas.climbing import climb
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
@@ -71,8 +71,7 @@ def fit(order_counts: npt.ArrayLike, mean_values: npt.ArrayLike, weights: npt.Ar
     if not ((counts > 0).all() and (means > 0).all()):
         raise ValueError("order counts and mean values must be above 0")
     rows = ValueLikelihood(counts, means, np.ones_like(counts) if weights is None else np.asarray(weights, np.float64))
-    start = climb_roughly(rows.mean_and_gradient, np.log([2.0, 3.0, 1.0]))
-    top = climb(rows.mean_and_gradient, start.place, start.curvature)
+    top = climb(rows.mean_and_gradient, np.log([2.0, 3.0, 1.0]), np.eye(3))
     p, q, gamma = np.exp(top.place).tolist()
     return FittedValues(p, q, gamma * rows.scale, top.value * rows.customers - rows.log_scales, top.converged)
 

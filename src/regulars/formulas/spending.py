@@ -7,7 +7,7 @@ are made if the rate allows y of them and the customer does not stop after any o
 
 with I the regularised incomplete beta function and b' = b + x, for MBG/NBD b + x + 1. Given y, the amount is that of a
 gamma variable of shape p y over one of shape p n + q, times gamma plus what the n purchases so far came to (gamma-gamma
-model; n = x + 1). Both are drawn at the same evenly spread points for everyone (Sobol), so that a range depends on
+model; n = x + 1). Both are drawn at the same evenly spread points for everyone, so that a range depends on
 nothing but the customer; that the parameters themselves are estimates is left out.
 """
 
@@ -16,15 +16,14 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, betaln
-from scipy.stats import norm, qmc
+from scipy.special import betainc, betaln, ndtri
 
 from regulars.formulas.buytilldie import Parameters, probability_alive
 from regulars.formulas.gammagamma import ValueParameters
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
-_draws_log2 = 9
+_draws = 512
 _rows_at_once = 1000
 _age_step = 0.02
 _single_purchases, _purchase_step, _most_purchases = 64, 0.05, 1e6
@@ -108,10 +107,17 @@ def _gamma(shape: Numbers, normals: Numbers, uniforms: Numbers) -> Numbers:
 
 @cache
 def _points() -> tuple[Numbers, Numbers, Numbers, Numbers]:
-    """Evenly spread points: for purchases, for their amount, for the customer's worth, for small shapes."""
-    spread = qmc.Sobol(4, seed=1931).random_base2(_draws_log2)
-    counts, amount, worth, boost = np.clip(spread, 1e-9, 1 - 1e-9).T
-    return counts, norm.ppf(amount), norm.ppf(worth), boost
+    """Evenly spread points: for purchases, for their amount, for the customer's worth, for small shapes.
+
+    Halton's sequence: the numbers 1, 2, 3, ... to the bases 2, 3, 5, 7, mirrored at the point.
+    """
+    counts, amount, worth, boost = (_mirrored(np.arange(1, _draws + 1), base) for base in (2, 3, 5, 7))
+    return counts, ndtri(amount), ndtri(worth), boost
+
+
+def _mirrored(numbers: npt.NDArray[np.int64], base: int) -> Numbers:
+    digits = base ** np.arange(1, 13)
+    return np.asarray((numbers[:, None] * base // digits % base / digits).sum(axis=1))
 
 
 @cache

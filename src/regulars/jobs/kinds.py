@@ -14,6 +14,19 @@ To add a kind:
 
 from collections.abc import Mapping
 
+from regulars.jobs import backtests, bulk_changes, calculations, imports, privacy
 from regulars.jobs.runs import Work
 
-kinds: Mapping[str, Work] = {}
+kinds: Mapping[str, Work] = {
+    "get_clv_backtest": backtests.get_clv_backtest,
+    "calculate_rfm_scores": calculations.calculate_rfm_scores,
+    "calculate_clv": calculations.calculate_clv,
+    "expire_loyalty_points": calculations.expire_loyalty_points,
+    "bulk_update_status": bulk_changes.bulk_update_status,
+    "bulk_update_tier": bulk_changes.bulk_update_tier,
+    "bulk_update_tags": bulk_changes.bulk_update_tags,
+    "export_customers": bulk_changes.export_customers,
+    "import_orders": imports.import_orders,
+    "export_customer_data": privacy.export_customer_data,
+    "erase_customer": privacy.erase_customer,
+}

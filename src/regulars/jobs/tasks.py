@@ -16,6 +16,7 @@ from regulars.flows.housekeeping import forget_what_is_over
 from regulars.jobs.faults import most_attempts, patient
 from regulars.jobs.kinds import kinds
 from regulars.jobs.password_mail import send_password_reset
+from regulars.jobs.privacy import erase_who_is_due
 from regulars.jobs.proofs import send_email_verification, send_phone_verification, send_registration_proof
 from regulars.jobs.runs import Work, fail_forsaken, perform
 from regulars.jobs.toolbox import Toolbox
@@ -52,6 +53,7 @@ def register_tasks(app: App, tasks: Iterable[Task]) -> None:
     periodic = (
         (every_minute, retry_stalled_jobs),
         (every_night, forget_finished_jobs),
+        (every_night, erase_who_is_due),
         (every_hour, forget_what_nobody_needs),
     )
     for schedule, task in periodic:

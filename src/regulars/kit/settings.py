@@ -67,6 +67,16 @@ class Settings(BaseSettings):
     jwt_secret_previous: SecretStr | None = Field(
         default=None, description="Still accepted while tokens signed by it live on."
     )
+    erasure_secret: SecretStr | None = Field(
+        default=None,
+        description="Keys the hashes by which erased people are recognised for twelve months. Never replace it. Unset,"
+        " jwt_secret does it, and replacing that forgets them.",
+    )
+    anonymise_inactive_after_days: int | None = Field(
+        default=None,
+        ge=30,
+        description="Erase customers who did not buy, move points, sign in or open a mail for so long. Unset, never.",
+    )
     jwt_issuer: str = Field(default="regulars", description="Claim `iss` of access tokens.")
     jwt_audience: str = Field(default="regulars-api", description="Claim `aud` of access tokens.")
     access_token_minutes: int = Field(default=15, ge=1, le=15, description="Life of an access token.")
@@ -92,6 +102,12 @@ class Settings(BaseSettings):
     )
     register_per_hour: int = Field(
         default=10, ge=1, description="How many people may register from one client address in an hour."
+    )
+    session_check_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=5,
+        description="How long a process takes a session for open before it asks the database again; 0 asks each time.",
     )
     client_secret_overlap_days: int = Field(
         default=7,
@@ -124,6 +140,17 @@ class Settings(BaseSettings):
     )
 
     customer_self_redeem: bool = Field(default=True, description="Whether customers may redeem their own points.")
+
+    early_refunds: Literal["refuse", "hold"] = Field(
+        default="refuse",
+        description="What happens to a refund or cancellation that names an order by source and external_id which is"
+        " not known yet. refuse: 404. hold: it is kept, and done when the order arrives.",
+    )
+    live_scoring: bool = Field(
+        default=True,
+        description="Whether scores, segment and lifetime value follow each order at once, by the edges of the latest"
+        " full run.",
+    )
 
     rfm_edges: Literal["quintiles", "fixed"] = Field(
         default="quintiles", description="Whether scores compare customers, or go by fixed thresholds."

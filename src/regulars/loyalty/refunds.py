@@ -94,6 +94,10 @@ class ClawBackService:
         await self._lower_lifetime(account, sum(claw_back.lifetime_points for claw_back in made), by=by)
         return made
 
+    async def get_claw_backs(self, customer_id: UUID, refund_id: UUID) -> list[ClawBack]:
+        """What a refund has done to the points; nothing if its order had earned none."""
+        return await self._claw_backs.get_claw_backs(customer_id, refund_id)
+
     async def _claw_back(self, award: Award, refund: Refunded, due: int, *, by: Principal) -> ClawBack:
         now = self._clock.now()
         account = await self._ledger.lock(award.customer_id, by=by, active=False)

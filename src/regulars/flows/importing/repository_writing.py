@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL, Placeholder
 
+from regulars.customers.repository_purchases import recompute_metrics, valid_order
 from regulars.flows.importing.repository_matching import Batch
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Repository
-from regulars.orders.repository_sql import recompute_metrics, valid_order
 
 many_orders = 10_000
 
