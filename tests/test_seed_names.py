@@ -41,7 +41,9 @@ def owed() -> list[Owed]:
 @cache
 def seed_map() -> dict[str, tuple[str, str]]:
     """By id, the name and where it lives."""
-    rows = re.findall(r"^\| `([^`]+)` \| (.+?) \| `([^`]+)` \|", (root / "docs" / "seed-map.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([^`]+)` \| (.+?) \| `([^`]+)` \|", (root / "docs" / "seed-map.md").read_text(), re.MULTILINE
+    )
     assert len({id_ for id_, _, _ in rows}) == len(rows), "an id stands twice in the map"
     return {id_: (name.strip("`"), where) for id_, name, where in rows}
 
