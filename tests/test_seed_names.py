@@ -89,7 +89,7 @@ def test_a_member_of_an_enum_is_there(row: Owed) -> None:
 def test_a_schema_is_there(row: Owed) -> None:
     schema = found(place_of(row))
     assert schema.__name__.partition("[")[0] == row.name
-    assert _is_schema(schema) or is_dataclass(schema) and fields(schema)
+    assert _is_schema(schema) or (is_dataclass(schema) and fields(schema))
 
 
 @pytest.mark.parametrize("row", of_kind("method"))
