@@ -49,6 +49,7 @@ held = [
 # Another method on these paths is one on the path beside it, for a thing of this name.
 shadowed = {
     *(f"/api/v1/retail-customers/{name}" for name in ("register", "search", "export")),
+    "/api/v1/orders/import",
     "/api/v1/retail-customers/{customer_id}/preferences/bulk",
 }
 
