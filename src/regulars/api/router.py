@@ -30,7 +30,10 @@ from regulars.api import (
 )
 from regulars.api.routing import Router
 
+# Routes are tried one after the other: first what tills and shops call at every sale.
 routers: Sequence[Router] = (
+    loyalty.router,
+    orders.router,
     auth.router,
     users.router,
     clients.router,
@@ -39,7 +42,6 @@ routers: Sequence[Router] = (
     verifications.router,
     bulk.router,
     programme.router,
-    loyalty.router,
     loyalty_bulk.router,
     loyalty_reports.router,
     reports.router,
@@ -49,7 +51,6 @@ routers: Sequence[Router] = (
     rfm.router,
     clv.router,
     customer_analytics.router,
-    orders.router,
     privacy.router,
     jobs.router,
     products.router,

@@ -15,6 +15,7 @@ from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
 
 from regulars.flows.housekeeping import forget_what_is_over
+from regulars.flows.refund_order import settle_early_reversals
 from regulars.jobs.audits import start_audit_of_touched
 from regulars.jobs.faults import most_attempts, patient
 from regulars.jobs.kinds import kinds
@@ -63,6 +64,7 @@ def register_tasks(app: App, tasks: Iterable[Task]) -> None:
         (every_night, forget_finished_jobs),
         (every_night, erase_who_is_due),
         (every_hour, forget_what_nobody_needs),
+        (every_hour, settle_refunds_that_came_early),
     )
     for schedule, task in periodic:
         schedule(app.task(name=task.__name__, queueing_lock=task.__name__, pass_context=True)(task))
@@ -109,3 +111,9 @@ async def forget_what_nobody_needs(context: JobContext, timestamp: int) -> None:
     """Delete sessions, proofs, counters, kept answers and results that are over."""
     toolbox = Toolbox.of(context)
     await forget_what_is_over(toolbox.database, toolbox.settings, toolbox.clock)
+
+
+async def settle_refunds_that_came_early(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Do the refunds and cancellations that waited for orders which an import brought."""
+    toolbox = Toolbox.of(context)
+    await settle_early_reversals(toolbox.database, toolbox.settings, toolbox.clock)

@@ -104,6 +104,12 @@ class Settings(BaseSettings):
     register_per_hour: int = Field(
         default=10, ge=1, description="How many people may register from one client address in an hour."
     )
+    session_check_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=5,
+        description="How long a process takes a session for open before it asks the database again; 0 asks each time.",
+    )
     client_secret_overlap_days: int = Field(
         default=7,
         ge=0,
