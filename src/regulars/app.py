@@ -60,7 +60,7 @@ def create_app(
     app.state.clock = clock or settings.clock
     app.state.hashes = KeyedHashes.from_settings(settings)
     app.state.trusted_proxies = [ip_network(proxy) for proxy in settings.trusted_proxies]
-    app.state.shutdown = Shutdown()
+    app.state.shutdown, app.state.reference_page = Shutdown(), None
     app.state.database = database or _database_of(settings)
     parts = (app.state.database, settings, app.state.clock, PasswordHashing())
     app.state.accounts, app.state.passwords = AccountsService(*parts), PasswordService(*parts)

@@ -118,7 +118,7 @@ async def review_tiers(night: Night) -> Found:
 async def audit_ledger(night: Night) -> Found:
     """Check every rule of the ledger for every customer."""
     async with night.database.transaction() as connection:
-        audit = await AuditService(connection).audit_ledger()
+        audit = (await AuditService(connection).review_ledger(now=night.clock.now())).audit
     counts = {"transactions": audit.transactions, "violations": audit.violations}
     return Found(counts | {rule: broken for rule, broken in audit.counts.items() if broken}, audit.violations)
 

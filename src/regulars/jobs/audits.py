@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 
 async def audit_ledger(run: JobRun) -> JobResult:
-    """Check every rule of the ledger for the customers whose points moved within the last hour."""
-    tools = run.toolbox
+    """Check every rule for the customers whose points moved within the last hour; who breaks one redeems no more."""
+    tools, now = run.toolbox, run.toolbox.clock.now()
     async with tools.database.transaction() as connection:
-        audit = await AuditService(connection).audit_ledger(since=tools.clock.now() - looks_back)
-    if audit.violations:
+        review = await AuditService(connection).review_ledger(now=now, since=now - looks_back)
+    if review.audit.violations:
         log.error("the ledger does not add up", extra={"trace_id": run.job.id.hex})
-    return JobResult.of(LoyaltyAuditResponse.model_validate(audit))
+    return JobResult.of(LoyaltyAuditResponse.model_validate(review.audit))
 
 
 async def start_audit_of_touched(toolbox: Toolbox) -> None:
