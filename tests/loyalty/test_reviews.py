@@ -6,15 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from regulars.jobs.points import review
-from regulars.jobs.toolbox import Toolbox
 from regulars.jobs.worker import run_worker
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, Database, connect
-from regulars.kit.delivery import messenger_from
-from regulars.kit.queue import enqueue
+from regulars.kit.database import Connection, connect
+from regulars.kit.jobs import Jobs
+from regulars.kit.security import operator
 from regulars.kit.settings import Settings
-from regulars.loyalty.audit import AuditService, LedgerReview
+from regulars.loyalty.audit import AuditService, LedgerReview, audit_kind
 from regulars.loyalty.errors import AccountUnderReview
 from tests.conftest import as_owner
 from tests.loyalty.shop import Shop
@@ -89,20 +87,18 @@ async def test_an_audit_of_who_moved_lately_leaves_others_under_review(market: S
     assert (await reviewed(market, since=market.clock.now())).audit.transactions == 2
 
 
-async def test_the_worker_audits_by_itself(
+async def test_the_worker_stops_who_does_not_add_up_and_says_so(
     market: Shop, own_database_url: str, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = await committed(market, market.member(points=100))
     await edit_history(market.connection, broken, broken)
     async with market.connection.transaction():
-        for task in ("audit_all_points", "audit_touched_points", "expire_points"):
-            assert await enqueue(market.connection, task, timestamp=0)
-    await run_worker(own_database_url, settings, install_signal_handlers=False, until_empty=True)
-    async with Database(own_database_url, size=1) as database:
-        with caplog.at_level("ERROR"):
-            await review(Toolbox(database, settings, settings.clock, messenger_from(settings)), within=None)
-    cursor = await market.connection.execute("SELECT DISTINCT status::text FROM procrastinate_jobs")
+        await market.connection.execute("UPDATE loyalty_accounts SET updated_at = now()")
+        await Jobs(market.connection, market.clock).start(audit_kind, by=operator, same_as=audit_kind)
+    with caplog.at_level("ERROR"):
+        await run_worker(own_database_url, settings, install_signal_handlers=False, until_empty=True)
+    cursor = await market.connection.execute("SELECT state FROM jobs")
     assert await cursor.fetchall() == [("succeeded",)]
     cursor = await market.connection.execute("SELECT customer_id, rules FROM loyalty_reviews")
     assert await cursor.fetchall() == [(broken, ["hash_chain"])]
-    assert "the points of 1 customers do not add up: {'hash_chain': 1}" in caplog.messages
+    assert "the ledger does not add up" in caplog.messages

@@ -27,7 +27,6 @@ from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.errors import IdempotencyKeyInvalid
 from regulars.api.problems import respond
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection
 from regulars.kit.errors import Refusal
 from regulars.kit.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
 from regulars.kit.security import Principal
@@ -63,7 +62,6 @@ class Answer:
 class Once:
     """Runs work at most once for a key; without a key it just runs it."""
 
-    connection: Connection
     keys: IdempotencyKeys
     clock: Clock
     request: KeyedRequest | None
@@ -89,12 +87,13 @@ class Once:
         return response
 
     async def _answer(self, work: Callable[[], Awaitable[Answer]]) -> tuple[Response, UUID | None]:
+        await self.keys.begin_work()
         try:
-            async with self.connection.transaction():
-                answer = await work()
+            answer = await work()
         except Refusal as refusal:
             if refusal.status not in _kept_refusals or isinstance(refusal, Validation):
                 raise
+            await self.keys.undo_work()
             return respond(refusal, self.trace_id), None
         return answer.response(), answer.concerns
 
@@ -122,7 +121,7 @@ async def once(
     """
     keys = IdempotencyKeys(transaction, timedelta(days=settings.idempotency_days))
     keyed = None if key is None else await _keyed(request)
-    return Once(transaction, keys, clock, keyed, request.state.trace_id)
+    return Once(keys, clock, keyed, request.state.trace_id)
 
 
 OnceDep = Annotated[Once, Depends(once)]

@@ -16,6 +16,7 @@ from regulars.api import (
     loyalty,
     loyalty_bulk,
     loyalty_reports,
+    metrics,
     orders,
     preferences,
     privacy,
@@ -29,7 +30,10 @@ from regulars.api import (
 )
 from regulars.api.routing import Router
 
+# Routes are tried one after the other: first what tills and shops call at every sale.
 routers: Sequence[Router] = (
+    loyalty.router,
+    orders.router,
     auth.router,
     users.router,
     clients.router,
@@ -38,7 +42,6 @@ routers: Sequence[Router] = (
     verifications.router,
     bulk.router,
     programme.router,
-    loyalty.router,
     loyalty_bulk.router,
     loyalty_reports.router,
     reports.router,
@@ -48,9 +51,9 @@ routers: Sequence[Router] = (
     rfm.router,
     clv.router,
     customer_analytics.router,
-    orders.router,
     privacy.router,
     jobs.router,
     products.router,
     health.router,
+    metrics.router,
 )

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from regulars.kit.database import Connection
 from regulars.loyalty.repository_audit import AuditRepository, rules
+
+audit_kind: Final = "audit_ledger"
+"""The kind of job that audits those whose points moved lately."""
 
 
 @dataclass(frozen=True)

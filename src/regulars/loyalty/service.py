@@ -288,10 +288,9 @@ class LoyaltyService:
         description: str | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> LoyaltyTransaction:
-        account = await self._ledger.lock(customer_id, by=by)
+        account, programme = await self._ledger.lock_for_award(customer_id, by=by)
         if order_id is not None:
             await self._require_uncredited(customer_id, order_id, rule)
-        programme = await self._ledger.programmes.current()
         create = LoyaltyTransactionCreate(
             customer_id=customer_id,
             transaction_type=LoyaltyTransactionType.EARNED,
@@ -307,16 +306,11 @@ class LoyaltyService:
         return await self._ledger.write(Entry(account, planned, programme, description, metadata))
 
     async def _require_uncredited(self, customer_id: UUID, order_id: UUID, rule: str) -> None:
-        buyer = (await self._ledger.transactions.find_buyers([order_id])).get(order_id, customer_id)
-        if buyer != customer_id:
-            raise NotFound
-        found = (await self._ledger.transactions.find_awards([order_id])).get((order_id, rule))
-        if found is None:
-            return
-        owner, transaction_id = found
-        if owner != customer_id:
-            raise NotFound
-        raise AlreadyCredited(transaction_id=transaction_id)
+        for owner, transaction_id in await self._ledger.transactions.find_claims(order_id, rule):
+            if owner != customer_id:
+                raise NotFound
+            if transaction_id is not None:
+                raise AlreadyCredited(transaction_id=transaction_id)
 
     async def _spend(
         self,

@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from regulars.kit.events import Event
+from regulars.orders.models import OrderStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +13,7 @@ class OrderRecorded(Event, kind="order.recorded"):
     """An order was taken in."""
 
     order_id: UUID
-    status: str
+    status: OrderStatus
     total: Decimal
     currency: str
 
