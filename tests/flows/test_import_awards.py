@@ -164,11 +164,15 @@ async def test_new_customers_and_orders_are_told_to_the_outbox_only_when_asked(
     text = header + "1,2026-01-02,10,0,0,a@example.com,paid\n2,2026-01-03,10,0,0,b@example.com,paid\n"
     await shop.load(text)
     assert shop.query("SELECT count(*) FROM events") == [(0,)]
-    await shop.load(text + "3,2026-01-04,7.50,0,0,c@example.com,pending\n", events=True)
-    [(order_id,)] = shop.query("SELECT id FROM orders WHERE external_id = '3'")
-    customer_id = shop.customer_of("email", "c@example.com")
-    facts = {"order_id": str(order_id), "status": "pending", "total": "7.5000", "currency": "EUR"}
+    more = "3,2026-01-04,7.50,0,0,c@example.com,fulfilled\n4,2026-01-05,1,0,0,c@example.com,cancelled\n"
+    await shop.load(text + more, events=True)
+    ids = dict(shop.query("SELECT external_id, id::text FROM orders"))
+    customer_id, amount = shop.customer_of("email", "c@example.com"), {"total": "7.5000", "currency": "EUR"}
+    paid, cancelled = {"order_id": ids["3"], **amount}, {"order_id": ids["4"]}
     assert shop.query("SELECT kind, customer_id, facts FROM events ORDER BY position") == [
         ("customer.created", customer_id, {"by_registration": False}),
-        ("order.recorded", customer_id, facts),
+        ("order.recorded", customer_id, {**paid, "status": "fulfilled"}),
+        ("order.paid", customer_id, paid),
+        ("order.recorded", customer_id, {**cancelled, "total": "1.0000", "currency": "EUR", "status": "cancelled"}),
+        ("order.cancelled", customer_id, cancelled),
     ]

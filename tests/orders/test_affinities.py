@@ -75,6 +75,18 @@ async def test_what_was_refunded_brought_back_or_cancelled_does_not_count(connec
     assert found.orders == 3
 
 
+async def test_a_refund_of_a_line_comes_off_that_line_alone(connection: Connection, clock: Clock) -> None:
+    await stock(connection, tea=("Drinks", None), cup=("Kitchen", None))
+    ann = (await make_customer(connection, clock)).id
+    await buy(connection, clock, ann, ("tea", "1", "60"), ("cup", "1", "40"), refunds=[Refund("30"), Refund("10")])
+    await connection.execute("""
+        INSERT INTO refund_lines (customer_id, refund_id, line_number, quantity, amount)
+        SELECT customer_id, id, 2, 1, amount FROM refunds WHERE amount = 30
+    """)
+    found = await affinities(connection, ann)
+    assert [(c.name, c.net_spent) for c in found.categories] == [("Drinks", Decimal(54)), ("Kitchen", Decimal(6))]
+
+
 async def test_the_usual_day_and_hour_are_those_of_the_store(connection: Connection, clock: Clock) -> None:
     ann = (await make_customer(connection, clock)).id
     sunday_night = datetime(2026, 6, 7, 22, 30, tzinfo=UTC)  # half past midnight on Monday in Berlin

@@ -38,13 +38,24 @@ _habits = _recent + SQL("""
         (SELECT hour FROM hours) AS hour, (SELECT orders FROM hours) AS hour_orders,
         (SELECT avg(lines) FROM baskets) AS average_lines, (SELECT avg(pieces) FROM baskets) AS average_pieces
 """)
-# A refund that names no lines takes its share off each of them.
+# What a refund paid back for a line comes off that line; of a refund that names none, each line bears its share.
 _favourites = _recent + SQL("""
-    , bought AS (
-        SELECT recent.id, products.category, products.brand,
-            line.total * CASE WHEN recent.total = 0 THEN 1 ELSE 1 - recent.refunded_total / recent.total END AS net
-        FROM recent
-        JOIN order_lines AS line ON line.customer_id = %(customer_id)s AND line.order_id = recent.id
+    , returned AS (
+        SELECT refunds.order_id, line.line_number, sum(line.amount) AS amount
+        FROM refunds JOIN refund_lines AS line
+            ON line.customer_id = refunds.customer_id AND line.refund_id = refunds.id
+        WHERE refunds.customer_id = %(customer_id)s GROUP BY refunds.order_id, line.line_number
+    ), shares AS (
+        SELECT recent.id, CASE WHEN recent.total = 0 THEN 0
+            ELSE (recent.refunded_total - coalesce(sum(returned.amount), 0)) / recent.total END AS refunded
+        FROM recent LEFT JOIN returned ON returned.order_id = recent.id
+        GROUP BY recent.id, recent.total, recent.refunded_total
+    ), bought AS (
+        SELECT shares.id, products.category, products.brand,
+            line.total * (1 - shares.refunded) - coalesce(returned.amount, 0) AS net
+        FROM shares
+        JOIN order_lines AS line ON line.customer_id = %(customer_id)s AND line.order_id = shares.id
+        LEFT JOIN returned ON returned.order_id = shares.id AND returned.line_number = line.line_number
         JOIN products ON products.sku = line.sku
     ), groups AS (
         SELECT CASE WHEN grouping(category) = 0 THEN 'category' ELSE 'brand' END AS kind,
