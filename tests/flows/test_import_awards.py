@@ -86,6 +86,7 @@ async def test_imported_orders_earn_what_posted_orders_earn(
     shop: Shop, another_shop: Callable[[], Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("regulars.flows.importing.awards.batch_accounts", 5)
+    monkeypatch.setattr("regulars.flows.importing.awards.turns_at_once", 3)
     lines = orders(120, 12)
     result = await shop.load(file_of(lines), award=True)
     posted = another_shop()
