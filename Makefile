@@ -6,7 +6,7 @@ WORKERS ?= 2
 SIZE ?= small
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test format proof bench picture lock clean
+.PHONY: help install demo check test format proof bench docs picture figures lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,8 +50,14 @@ proof: $(VENV)/.installed-dev ## Break things on purpose, count what is lost; SI
 bench: $(VENV)/.installed-dev ## Run every benchmark; SIZE=toy, small or full
 	$(BIN)/python -m benchmarks --size $(SIZE)
 
+docs: $(VENV)/.installed-dev ## Write the pages that are made from the code
+	$(BIN)/python docs/reference/settings.py
+
 picture: $(VENV)/.installed-dev ## Draw the picture of the README anew
 	$(BIN)/python docs/pictures/demo.py
+
+figures: $(VENV)/.installed-dev ## Print the back-tests of the documentation anew
+	$(BIN)/python docs/figures/backtests.py
 
 lock: $(VENV)/.installed-dev ## Compile the pinned requirements anew
 	$(BIN)/python -m pip install --quiet uv

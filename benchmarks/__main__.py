@@ -26,10 +26,20 @@ programs: dict[str, dict[Size, str]] = {
         "small": "--customers 5000 --rounds 3 --singles 300 --transactions 100000",
         "full": "--customers 20000 --rounds 5 --singles 1000 --transactions 1000000",
     },
+    "models": {
+        "toy": "--sizes 2357 --rounds 1",
+        "small": "--sizes 2357 23570 --rounds 3",
+        "full": "--sizes 2357 23570 1000000 --rounds 3",
+    },
+    "orders_http": {
+        "toy": "--customers 20 --orders 100 --rounds 1",
+        "small": "--customers 1000 --orders 2000 --rounds 3 --at-once 8",
+        "full": "--customers 10000 --orders 20000 --rounds 5 --at-once 16",
+    },
     "scoring": {
-        "toy": "--customers 2000 --orders 3 --rounds 1",
-        "small": "--customers 50000 --orders 8 --rounds 3",
-        "full": "--customers 1000000 --orders 8 --rounds 3",
+        "toy": "--customers 2000 --orders 3 --rounds 1 --method model",
+        "small": "--customers 50000 --orders 8 --rounds 3 --method model",
+        "full": "--customers 1000000 --orders 8 --rounds 3 --method model",
     },
     "search": {
         "toy": "--customers 2000 --queries 60",

@@ -43,7 +43,7 @@ class History:
 
     def __init__(self, file: Path) -> None:
         self.operations: list[Operation] = []
-        self._file = file.open("a", buffering=1)
+        self._file = file
 
     def intend(self, name: str, path: str, body: dict[str, Any]) -> Operation:
         """Write down what is about to be sent for the first time."""
@@ -62,4 +62,5 @@ class History:
         return [json.dumps(asdict(operation)) for operation in self.operations[-count:]]
 
     def _write(self, event: str, operation: Operation) -> None:
-        self._file.write(json.dumps({"event": event, **asdict(operation)}) + "\n")
+        with self._file.open("a") as file:
+            file.write(json.dumps({"event": event, **asdict(operation)}) + "\n")

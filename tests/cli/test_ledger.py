@@ -77,6 +77,7 @@ async def test_a_ledger_that_does_not_add_up_is_told_with_exit_code_1(
     told = regulars(own_database_url, "ledger", "audit")
     assert told.returncode == 1
     assert "broken: account, 1 times" in told.stdout
+    assert "1 customers may not redeem; 0 may again." in told.stdout
     assert json.loads(regulars(own_database_url, "ledger", "audit", "--json").stdout)["counts"]["account"] == 1
 
 

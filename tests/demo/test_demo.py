@@ -20,9 +20,10 @@ from regulars.demo.shop import datasets, demo_orders
 from regulars.formulas.clv import CLVRules, customer_lifetime_value
 from regulars.formulas.rfm import rfm_edges
 from regulars.formulas.tiers import LoyaltyTier, TierThresholds, tier_for
-from regulars.kit.database import connect
+from regulars.kit.database import Database, connect
 from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService
+from tests.factories.soundness import require_sound_purchases
 
 cdnow = datasets["cdnow"]
 
@@ -62,6 +63,8 @@ async def test_cdnow_gets_the_scores_and_points_of_the_formulas_and_loading_it_a
     assert (again.imported.created, again.imported.updated, again.imported.customers_created) == (0, 0, 0)
     assert again.imported.unchanged == 69_659
     assert again.points.moved == report.points.moved
+    async with Database(own_database_url) as database:
+        await require_sound_purchases(database, Settings(), Settings().clock)
 
 
 def require_scores_of_the_formulas(connection: Connection, as_of: date, refunds: dict[str, Decimal]) -> None:

@@ -28,6 +28,7 @@ tables = (
     "verifications",
     "registrations",
     "events",
+    "welcome_bonuses",
     "engagement_events",
     "early_reversals",
 )
@@ -98,6 +99,13 @@ async def fill(connection: Connection, clock: Clock) -> None:
         "INSERT INTO early_reversals (source, external_id, refund_id, request, received_at)"
         " SELECT 'till', t::text, '', '{}', t - interval '90 days'"
         " FROM unnest(ARRAY[%(now)s, %(now)s + %(second)s]) t",
+        moments,
+    )
+    await connection.execute(
+        "WITH gone AS (INSERT INTO customers (customer_number, created_at, updated_at, erased_at)"
+        " SELECT 'CUST-20260615-' || (9999 + n), t, t, t - interval '365 days'"
+        " FROM unnest(ARRAY[%(now)s, %(now)s + %(second)s]) WITH ORDINALITY AS moments (t, n) RETURNING id)"
+        " INSERT INTO welcome_bonuses SELECT sha256(id::text::bytea), id, %(now)s FROM gone",
         moments,
     )
     await connection.execute(

@@ -101,8 +101,10 @@ async def test_an_erasure_by_job_takes_the_results_of_other_jobs_with_it(shop: S
     assert erased.json()["customer_id"] == str(customer.id)
     assert erased.json()["rows"]["customers"] == 1
     assert (await shop.admin.get(f"{export.headers['Location']}/result")).status_code == 410
-    kept = await (await shop.connection.execute("SELECT convert_from(content, 'UTF8') FROM job_pieces")).fetchall()
-    assert [json.loads(piece).keys() for (piece,) in kept] == [erased.json().keys()]
+    kept = await shop.connection.execute(
+        "SELECT kind FROM job_pieces JOIN jobs ON jobs.id = job_id WHERE kind <> 'audit_ledger'"
+    )
+    assert await kept.fetchall() == [("erase_customer",)]
 
 
 async def test_an_erasure_whose_worker_died_after_it_is_told_by_the_next(shop: Shop) -> None:

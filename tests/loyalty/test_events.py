@@ -1,6 +1,7 @@
 """Every posting leaves one event, with what its class says; none without the other."""
 
 from dataclasses import fields
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,6 +11,7 @@ from regulars.kit.events import Event
 from regulars.kit.security import operator
 from regulars.loyalty.bulk import AwardLine, BulkAwardService
 from regulars.loyalty.events import TierChanged, event_of
+from regulars.loyalty.history import HistoryService, PastAward, PastRedemption, PastRefund
 from regulars.loyalty.models import LoyaltyTransactionType
 from tests.loyalty.shop import Shop, till
 
@@ -110,3 +112,16 @@ async def test_an_award_that_lifts_the_tier_tells_of_it_and_so_does_a_tier_set_b
         {"tier_before": "bronze", "tier": "silver", "is_manual": False},
         {"tier_before": "silver", "tier": "platinum", "is_manual": True},
     ]
+
+
+async def test_history_that_is_taken_in_leaves_none(shop: Shop) -> None:
+    """A reader of events would take years of them for news."""
+    customer, order, start = await shop.member(), uuid4(), shop.clock.now() - timedelta(days=90)
+    history = [
+        PastAward(start, order, 20_000),
+        PastRedemption(start + timedelta(days=1), portion=100, at_most=2),
+        PastRefund(start + timedelta(days=2), order, uuid4(), Decimal(50), Decimal(100)),
+    ]
+    await HistoryService(shop.connection, shop.clock).write({customer: history}, by=operator)
+    assert [row.points for row in await shop.rows(customer)] == [-10_000, -200, 20_000]
+    assert await events(shop) == []

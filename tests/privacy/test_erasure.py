@@ -272,7 +272,10 @@ async def test_every_night_what_is_open_is_finished_and_looked_through_once_more
 ) -> None:
     customer_id = await shop.member(points=10)
     await erasures.erase(customer_id, by_operator)
-    # A till that had looked before: its order and its note come after.
+    # A till that had looked before: its order, its note and its points come after.
+    await connection.execute("UPDATE customers SET erased_at = NULL, deleted_at = NULL, is_active = true")
+    await shop.earn(customer_id, 7)
+    await connection.execute("UPDATE customers SET erased_at = now(), deleted_at = now(), is_active = false")
     await make_order(connection, clock, customer_id)
     await connection.execute("""UPDATE orders SET metadata = '{"gift_for": "Ann"}'""")
     assert await erasures.finish_open() == 0
@@ -281,7 +284,7 @@ async def test_every_night_what_is_open_is_finished_and_looked_through_once_more
     assert await rows(connection, "SELECT metadata FROM orders") == [(None,)]
     entry = await log_entry(connection, customer_id)
     assert (entry.completed_at, entry.confirmed_at) == (clock.now(), clock.now() + timedelta(hours=2))
-    assert entry.rows["orders"] == 1
+    assert (entry.rows["orders"], entry.points_closed) == (1, 17)
     assert await later.finish_open() == 0
 
 
@@ -324,6 +327,25 @@ async def test_who_was_not_heard_of_is_erased_if_the_setting_says_so(
     on = Erasures(database, settings.model_copy(update={"anonymise_inactive_after_days": 365}), clock)
     assert await on.erase_due() == {"deletion": 0, "inactivity": 1}
     assert await erased(connection) == {silent.id}
+
+
+async def test_who_buys_at_the_last_moment_is_not_erased(
+    connection: Connection, database: RolledBackDatabase, settings: Settings, clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    customer = await make_customer(connection, clock, created_at=clock.now() - timedelta(days=500))
+    find = ErasureRepository.find_inactive
+
+    async def and_then_comes_an_order(self: ErasureRepository, **options: Any) -> list[UUID]:
+        found = await find(self, **options)
+        if options.get("only") is None:
+            await make_order(connection, clock, customer.id)
+        return found
+
+    monkeypatch.setattr(ErasureRepository, "find_inactive", and_then_comes_an_order)
+    yearly = settings.model_copy(update={"anonymise_inactive_after_days": 365})
+    await Erasures(database, yearly, clock).erase_due()
+    assert await erased(connection) == set()
 
 
 async def test_the_log_recognises_address_and_number_for_twelve_months(

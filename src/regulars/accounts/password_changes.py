@@ -41,8 +41,9 @@ class PasswordService:
     async def change_own(self, caller: Principal, current: str, new: str) -> None:
         """Change the caller's own password.
 
-        Every other session ends at once, with its tokens. The caller's session goes on, and so do its access token and
-        its refresh token: the epoch of the account goes up by one, and the session counts the change as its own.
+        Every other session ends, with its tokens; who called with one a moment ago is let in for as long as
+        `session_check_seconds`. The caller's session goes on, and so do its access token and its refresh token: the
+        epoch of the account goes up by one, and the session counts the change as its own.
 
         Raises:
             WeakPassword: the new one is easy to guess.

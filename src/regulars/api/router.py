@@ -16,6 +16,7 @@ from regulars.api import (
     loyalty,
     loyalty_bulk,
     loyalty_reports,
+    metrics,
     orders,
     preferences,
     privacy,
@@ -54,4 +55,5 @@ routers: Sequence[Router] = (
     jobs.router,
     products.router,
     health.router,
+    metrics.router,
 )

@@ -14,7 +14,7 @@ from regulars.kit.database import Database
 from regulars.kit.errors import NotFound, OperatorError, Refusal
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings, load_settings
-from regulars.loyalty.audit import AuditService, LedgerAudit
+from regulars.loyalty.audit import AuditService, LedgerReview
 from regulars.loyalty.expiry import Expired, expire_all
 from regulars.loyalty.reports import LedgerExplanation, LoyaltyReportService
 
@@ -23,12 +23,17 @@ app = typer.Typer(help="Points: audit, expiry, explanation.", no_args_is_help=Tr
 
 @app.command("audit")
 def audit(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """Check every rule of the ledger; exit code 1 and the broken rules if it does not add up."""
+    """Check every rule of the ledger; exit code 1 and the broken rules if it does not add up.
+
+    Customers whose points do not add up cannot redeem until an audit finds that they do.
+    """
     settings = load_settings()
     with ready_database(settings) as url:
-        found = asyncio.run(_audit(url))
+        review = asyncio.run(_audit(url, settings))
+    found = review.audit
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "violations": found.violations}))
+        under_review = [str(customer_id) for customer_id in review.under_review]
+        typer.echo(json.dumps({**asdict(found), "violations": found.violations, "under_review": under_review}))
     else:
         for rule, count in found.counts.items():
             if count:
@@ -37,13 +42,15 @@ def audit(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON o
             f"{found.transactions:,} transactions, {len(found.counts)} rules, {found.violations:,} violations;"
             f" digest {found.digest}"
         )
+        if review.under_review or review.released:
+            typer.echo(f"{len(review.under_review):,} customers may not redeem; {review.released:,} may again.")
     if found.violations:
         raise typer.Exit(1)
 
 
-async def _audit(url: str) -> LedgerAudit:
+async def _audit(url: str, settings: Settings) -> LedgerReview:
     async with one_transaction(url) as connection:
-        return await AuditService(connection).audit_ledger()
+        return await AuditService(connection).review_ledger(now=settings.clock.now())
 
 
 @app.command("expire")

@@ -15,6 +15,7 @@ from regulars.cli import (
     imports,
     ledger,
     migrate,
+    nightly,
     privacy,
     rebuild,
     score,
@@ -36,6 +37,7 @@ app.command("migrate")(migrate.migrate_database)
 app.command("serve")(serve.serve)
 app.command("worker")(worker.run_background_work)
 app.command("score")(score.score_customers)
+app.command("nightly")(nightly.nightly)
 app.command("backtest")(backtest.backtest)
 imports.app.command("consents")(consents.import_consent_file)
 customers.app.command("suppressions")(consents.export_suppressions)

@@ -58,7 +58,7 @@ def _run(work: Work, what: str, *, check: bool, as_json: bool) -> None:
         wrong = asyncio.run(run(url))
     if not as_json:
         typer.echo(
-            f"{wrong:,} customers whose {what} differ from their orders{'' if check or not wrong else ', put right'}."
+            f"{wrong:,} customers whose {what} differ from their orders{'' if check or not wrong else '; put right'}."
         )
     if check and wrong:
         raise typer.Exit(1)

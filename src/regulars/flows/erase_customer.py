@@ -136,10 +136,22 @@ class Erasures:
                 find = log.find_deleted if reason == "deletion" else log.find_inactive
                 found = await find(before=before, limit=people_at_once)
             for customer_id in found:
-                await self.erase(customer_id, Request(reason))
+                await self._erase_if_due(customer_id, reason, before)
             total += len(found)
             if len(found) < people_at_once:
                 return total
+
+    async def _erase_if_due(self, customer_id: UUID, reason: ErasureReason, before: datetime) -> None:
+        """Erase a person unless something was heard meanwhile: seen under the lock that a purchase takes too."""
+        request = Request(reason)
+        async with self._database.transaction() as connection:
+            customer = await self.require_erasable(connection, customer_id, request)
+            log = ErasureRepository(connection)
+            is_due = reason != "inactivity" or await log.find_inactive(before=before, limit=1, only=customer_id)
+            if customer is None or not is_due:
+                return
+            rows = await self._make_unreachable(connection, customer, request)
+        await self._finish(customer_id, rows, confirm=False)
 
     async def _replay(self, entry: Erasure) -> bool:
         async with self._database.transaction() as connection:

@@ -22,7 +22,11 @@ from regulars.kit.jobs import kept_for
 from regulars.kit.repository_jobs import JobRepository
 from regulars.kit.repository_ratelimit import RateLimitRepository
 from regulars.kit.settings import Settings
+from regulars.loyalty.repository_bonuses import WelcomeBonusRepository
 from regulars.orders.repository_refunds import EarlyReversalRepository
+
+welcome_bonuses_kept: Final = timedelta(days=365)
+"""How long after the erasure of a customer their contacts get no second welcome bonus."""
 
 batch_size: Final = 1_000
 most_batches: Final = 1_000
@@ -72,4 +76,5 @@ def _purges(settings: Settings, clock: Clock) -> Mapping[str, Purge]:
         "rate_limits": lambda c: RateLimitRepository(c).purge(now, at_most=batch_size),
         "registrations": lambda c: RegistrationRepository(c).purge(now, at_most=batch_size),
         "verifications": lambda c: VerificationRepository(c).purge(now, at_most=batch_size),
+        "welcome_bonuses": lambda c: WelcomeBonusRepository(c).purge(now - welcome_bonuses_kept, at_most=batch_size),
     }

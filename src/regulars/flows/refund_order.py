@@ -9,7 +9,7 @@ from regulars.customers.repository import RetailCustomerRepository
 from regulars.flows.order_changes import OrderChanges
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
-from regulars.kit.errors import NotFound
+from regulars.kit.errors import NotFound, Refusal
 from regulars.kit.security import Principal, operator
 from regulars.kit.settings import Settings
 from regulars.orders.errors import RefundConflict
@@ -110,14 +110,25 @@ async def settle_early_reversals(database: Transactions, settings: Settings, clo
             names = await EarlyReversalRepository(connection).find_arrived(limit=_at_once)
         for name in names:
             async with database.transaction() as connection:
-                found = await _lock_order(connection, name, by=operator, settings=settings)
-                if found:
-                    changes = OrderChanges(connection, by=operator, settings=settings, clock=clock)
-                    await changes.settle_early(found[0])
-                    await changes.follow(found[1])
-                    touched += 1
+                await _settle(connection, name, settings, clock)
+        touched += len(names)
         if len(names) < _at_once:
             return touched
+
+
+async def _settle(connection: Connection, name: OrderName, settings: Settings, clock: Clock) -> None:
+    """Do what waits for an order that is there; where its customer is gone, it is refused."""
+    try:
+        found = await _lock_order(connection, name, by=operator, settings=settings)
+    except Refusal as refusal:
+        early = EarlyReversalRepository(connection)
+        for reversal in await early.waiting_for(name):
+            await early.finish(name, reversal.refund_id, refused_as=reversal.refused_as or refusal.slug())
+        return
+    if found:
+        changes = OrderChanges(connection, by=operator, settings=settings, clock=clock)
+        await changes.settle_early(found[0])
+        await changes.follow(found[1])
 
 
 async def _lock_order(

@@ -30,7 +30,7 @@ from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.service import LoyaltyService
 from regulars.privacy.consents import ConsentJournal
-from regulars.privacy.erased_people import was_erased
+from regulars.privacy.erased_people import lasting_hashes, was_erased
 
 
 class RegistrationFlow:
@@ -119,7 +119,9 @@ class RegistrationFlow:
             await record_events(connection, now, CustomerVerified(customer_id=created.id, channel="email"))
         # Once per person: who was erased and comes back has had it.
         if not await was_erased(connection, self._settings, email=created.email, phone=created.phone):
-            await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(created.id, by=operator)
+            await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(
+                created.id, contacts=self._hashes_of(created), by=operator
+            )
         await record_audit(
             connection,
             "register_customer",
@@ -130,6 +132,11 @@ class RegistrationFlow:
             fields=sorted(data.model_fields_set - {"password"}),
         )
         return await customers.get(created.id)
+
+    def _hashes_of(self, customer: RetailCustomer) -> list[bytes]:
+        """What tells a welcomed person again, and says nothing to anybody else."""
+        hashes, contacts = lasting_hashes(self._settings), (customer.email, customer.phone)
+        return [hashes.of("welcome_bonus", contact) for contact in contacts if contact]
 
     async def _keep_waiting(
         self, connection: Connection, data: RetailCustomerRegistration, hashed: PasswordHash

@@ -24,8 +24,10 @@ from regulars.formulas.gammagamma import ValueParameters
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
 _draws = 512
+_exact_purchases = 20.0
 _rows_at_once = 1000
-_age_step = 0.02
+_step = 0.03
+_most_steps = 10_000.0
 _single_purchases, _purchase_step, _most_purchases = 64, 0.05, 1e6
 
 
@@ -41,21 +43,30 @@ def spending_range(
     """The lower and the upper end, each to be multiplied by `gamma` plus the customer's spending so far.
 
     Outside lie the lowest and the highest amounts, equally likely. Most customers of most shops have a good chance to
-    spend nothing, so that many ranges begin, and some end, at 0. alpha + T is rounded to two percent.
+    spend nothing, so that many ranges begin, and some end, at 0. To have few kinds of customers, alpha + T, and x above
+    20, are rounded to three percent.
     """
     x, t_x, age = np.broadcast_arrays(*(np.asarray(column, dtype=np.float64) for column in (x, t_x, T)))
     alive = probability_alive(purchases, x, t_x, age)
-    steps = np.round(np.log(purchases.alpha + age / purchases.unit_days) / np.log1p(_age_step))
-    kinds, kind_of = np.unique(np.stack([x, steps], axis=-1).reshape(-1, 2), axis=0, return_inverse=True)
+    bought, steps = _rounded(x), np.round(np.log(purchases.alpha + age / purchases.unit_days) / np.log1p(_step))
+    low_step = steps.min() if steps.size else 0.0
+    keys, kind_of = np.unique(bought * _most_steps + (steps - low_step), return_inverse=True)
+    kinds = np.stack([keys // _most_steps, keys % _most_steps + low_step], axis=-1)
     kind_of = kind_of.reshape(x.shape)
     low, high = np.zeros(x.shape), np.zeros(x.shape)
     for first in range(0, len(kinds), _rows_at_once):
         now = (kind_of >= first) & (kind_of < first + _rows_at_once)
         some = kinds[first : first + _rows_at_once]
-        drawn = _amounts_if_alive(purchases, values, some[:, 0], np.exp(some[:, 1] * np.log1p(_age_step)), horizon)
+        drawn = _amounts_if_alive(purchases, values, some[:, 0], np.exp(some[:, 1] * np.log1p(_step)), horizon)
         low[now] = _quantile(drawn, kind_of[now] - first, alive[now], (1 - share) / 2)
         high[now] = _quantile(drawn, kind_of[now] - first, alive[now], (1 + share) / 2)
     return low, high
+
+
+def _rounded(x: Numbers) -> Numbers:
+    """Small numbers as they are, larger ones in steps."""
+    steps = np.round(np.log(np.maximum(x, _exact_purchases) / _exact_purchases) / np.log1p(_step))
+    return np.where(x <= _exact_purchases, x, np.round(_exact_purchases * (1.0 + _step) ** steps))
 
 
 def _quantile(drawn: Numbers, kinds: npt.NDArray[np.int64], alive: Numbers, level: float) -> Numbers:
@@ -85,15 +96,15 @@ def _purchases_if_alive(
     z = (ahead / (alpha_and_age + ahead))[:, None]
     stays = (params.b + x + (params.model == "mbgnbd"))[:, None]
     numbers = _numbers_of_purchases()
-    bought = np.zeros((len(x), len(chances)))
-    for known in np.array_split(numbers, len(numbers) // 16):
+    reached = np.zeros((len(x), len(numbers)))
+    for some in np.array_split(np.arange(len(numbers)), len(numbers) // 16):
+        known = numbers[some]
         lasts = np.exp(betaln(params.a, stays + known - 1.0) - betaln(params.a, stays))
-        reached = betainc(known, params.r + x[:, None], z) * lasts
-        for number, chance in zip(known, reached.T, strict=True):
-            bought = np.where(chances[None, :] <= chance[:, None], number, bought)
-        if reached[:, -1].max() < chances.min():
+        reached[:, some] = betainc(known, params.r + x[:, None], z) * lasts
+        if reached[:, some[-1]].max() < chances.min():
             break
-    return bought
+    places = np.stack([np.searchsorted(-row, -chances, side="right") for row in reached])
+    return np.concatenate([[0.0], numbers])[places]
 
 
 def _gamma(shape: Numbers, normals: Numbers, uniforms: Numbers) -> Numbers:

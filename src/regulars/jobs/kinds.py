@@ -14,7 +14,7 @@ To add a kind:
 
 from collections.abc import Mapping
 
-from regulars.jobs import backtests, bulk_changes, calculations, imports, privacy
+from regulars.jobs import audits, backtests, bulk_changes, calculations, imports, nightly, privacy
 from regulars.jobs.runs import Work
 
 kinds: Mapping[str, Work] = {
@@ -27,6 +27,8 @@ kinds: Mapping[str, Work] = {
     "bulk_update_tags": bulk_changes.bulk_update_tags,
     "export_customers": bulk_changes.export_customers,
     "import_orders": imports.import_orders,
+    "nightly": nightly.nightly,
+    "audit_ledger": audits.audit_ledger,
     "export_customer_data": privacy.export_customer_data,
     "erase_customer": privacy.erase_customer,
 }

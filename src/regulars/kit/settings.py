@@ -1,5 +1,6 @@
 """Settings of an installation, read from the environment (`REGULARS_...`) or a `.env` file in the working directory."""
 
+from datetime import time
 from decimal import Decimal
 from functools import cached_property
 from ipaddress import ip_network
@@ -122,6 +123,11 @@ class Settings(BaseSettings):
         description="How long a server that was told to stop goes on answering while /readyz already says no.",
     )
     import_max_bytes: int = Field(default=100 * 1024 * 1024, ge=1, description="Largest order file taken over HTTP.")
+    nightly_at: time | None = Field(
+        default=time(3, 30),
+        description="When the night's work begins, in the shop's time: points expire, metrics are checked, customers"
+        " scored, tiers reviewed, the ledger audited. Empty: never by itself.",
+    )
     sync_max_customers: int = Field(
         default=100_000, ge=0, description="Work on more customers or rows than this becomes a job by itself."
     )
@@ -189,6 +195,18 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("nightly_at", mode="before")
+    @classmethod
+    def _time_of_day(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("nightly_at")
+    @classmethod
+    def _without_offset(cls, value: time | None) -> time | None:
+        if value is not None and value.tzinfo is not None:
+            raise ValueError("must be a time of the shop's day such as 03:30, without an offset")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

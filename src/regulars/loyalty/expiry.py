@@ -49,6 +49,12 @@ class ExpiryService:
         instant = _passed(as_of, self._clock)
         return lambda at_most: self._ledger.transactions.count_expired_lots(now=instant, at_most=at_most)
 
+    async def backlog_seconds(self) -> float:
+        """For how long the oldest points wait to be written off; 0 when none do."""
+        now = self._clock.now()
+        oldest = await self._ledger.transactions.get_oldest_expired(now=now)
+        return (now - oldest).total_seconds() if oldest else 0.0
+
     async def expire_loyalty_points(
         self, customer_ids: Sequence[UUID], *, as_of: datetime, wait: bool, by: Principal
     ) -> Expired:

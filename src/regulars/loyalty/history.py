@@ -71,7 +71,7 @@ class HistoryService:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
-        self._ledger = PointsLedger(connection, clock)
+        self._ledger = PointsLedger(connection, clock, tells=False)
         self._expiries: dict[date, datetime | None] = {}
 
     async def write(self, histories: History, *, by: Principal) -> None:
@@ -97,7 +97,7 @@ class HistoryService:
         if entries:
             await self._ledger.write_all(entries)
         for customer_id, refund in refunds.items():
-            service = ClawBackService(self._connection, replace(self._clock, stopped_at=refund.at))
+            service = ClawBackService(self._connection, replace(self._clock, stopped_at=refund.at), tells=False)
             taken = Refunded(customer_id, refund.order_id, refund.refund_id, refund.refunded_total, refund.order_total)
             await service.claw_back_points(taken, by=by)
 

@@ -45,12 +45,18 @@ class Entry:
 
 
 class PointsLedger:
-    """The steps that all writes share, for one customer and for many alike."""
+    """The steps that all writes share, for one customer and for many alike.
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    Args:
+        connection: That of the transaction.
+        clock: What time it is.
+        tells: Whether what is written leaves events; history that is taken in does not.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, *, tells: bool = True) -> None:
         self.clock = clock
-        self.transactions = LoyaltyTransactionRepository(connection)
-        self.accounts = LoyaltyAccountRepository(connection)
+        self.transactions = LoyaltyTransactionRepository(connection, tells=tells)
+        self.accounts = LoyaltyAccountRepository(connection, tells=tells)
         self.programmes = ProgrammeRepository(connection)
 
     async def lock(self, customer_id: UUID, *, by: Principal, active: bool = True) -> LoyaltyAccount:

@@ -61,9 +61,9 @@ class _Charge:
 class ClawBackService:
     """Takes back what refunded orders earned, by the rules under which they earned it."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, *, tells: bool = True) -> None:
         self._clock = clock
-        self._ledger = PointsLedger(connection, clock)
+        self._ledger = PointsLedger(connection, clock, tells=tells)
         self._claw_backs = ClawBackRepository(connection)
 
     async def claw_back_points(self, refund: Refunded, *, by: Principal) -> list[ClawBack]:

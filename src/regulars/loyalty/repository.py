@@ -158,6 +158,15 @@ class LoyaltyTransactionRepository(PostingRepository):
         )
         return [customer_id for (customer_id,) in rows]
 
+    async def get_oldest_expired(self, *, now: datetime) -> datetime | None:
+        """When the first of the points expired that are not written off yet."""
+        oldest: datetime | None = await self._value(
+            "SELECT min(expires_at) FROM point_lots"
+            " WHERE remaining > 0 AND expires_at IS NOT NULL AND expires_at <= %s",
+            [now],
+        )
+        return oldest
+
     async def count_expired_lots(self, *, now: datetime, at_most: int) -> int:
         """Lots whose points have expired by the clock and are not written off yet, counted up to a bound."""
         found: int = await self._value(

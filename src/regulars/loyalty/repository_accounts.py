@@ -8,14 +8,23 @@ from uuid import UUID
 from psycopg.sql import SQL
 
 from regulars.formulas.tiers import LoyaltyTier, TierThresholds
-from regulars.kit.database import Repository
+from regulars.kit.database import Connection, Repository
 from regulars.kit.logs import current_trace_id
 from regulars.loyalty.events import TierChanged
 from regulars.loyalty.models import AccountChange, Deadline, LoyaltyAccount, Programme, TierChange
 
 
 class LoyaltyAccountRepository(Repository):
-    """Reads, locks and moves accounts."""
+    """Reads, locks and moves accounts.
+
+    Args:
+        connection: That of the transaction.
+        tells: Whether changes of tiers leave events; those of history do not.
+    """
+
+    def __init__(self, connection: Connection, *, tells: bool = True) -> None:
+        super().__init__(connection)
+        self._tells = tells
 
     async def open_accounts(self, customer_ids: Sequence[UUID], *, now: datetime) -> None:
         """Make the accounts that customers lack; ids of nobody are passed over."""
@@ -41,7 +50,8 @@ class LoyaltyAccountRepository(Repository):
         query = SQL(
             """
             SELECT a.customer_id, a.balance, a.lifetime_points, a.last_seq, a.tier, a.tier_is_manual, a.tier_until,
-                c.is_active, c.erased_at IS NOT NULL OR c.deleted_at IS NOT NULL AS is_gone, c.erased_at
+                c.is_active, c.erased_at IS NOT NULL OR c.deleted_at IS NOT NULL AS is_gone, c.erased_at,
+                EXISTS (SELECT FROM loyalty_reviews AS r WHERE r.customer_id = a.customer_id) AS is_under_review
             FROM loyalty_accounts AS a JOIN customers AS c ON c.id = a.customer_id
             WHERE a.customer_id = ANY ((SELECT %s::uuid[])::uuid[]) ORDER BY a.customer_id FOR NO KEY UPDATE OF a {}
             """
@@ -111,7 +121,7 @@ class LoyaltyAccountRepository(Repository):
             INSERT INTO events (occurred_at, kind, customer_id, facts, trace_id)
             SELECT created_at, %s, customer_id,
                 jsonb_build_object('tier_before', tier_before, 'tier', tier, 'is_manual', is_manual), %s
-            FROM changed
+            FROM changed WHERE %s
             """,
             [
                 [change.customer_id for change in changes],
@@ -124,6 +134,7 @@ class LoyaltyAccountRepository(Repository):
                 [change.created_at for change in changes],
                 TierChanged.kind,
                 current_trace_id.get(),
+                self._tells,
             ],
         )
 

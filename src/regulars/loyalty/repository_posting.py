@@ -12,7 +12,7 @@ from typing import Any, LiteralString, TypeAlias
 from psycopg.sql import SQL
 from psycopg.types.numeric import Int8
 
-from regulars.kit.database import Repository
+from regulars.kit.database import Connection, Repository
 from regulars.kit.logs import current_trace_id
 from regulars.loyalty.events import event_of
 from regulars.loyalty.models import AccountChange, LoyaltyTransaction, LoyaltyTransactionCreate
@@ -31,7 +31,16 @@ _change: Columns = {"customer_id": "uuid", "lot_id": "uuid", "points": "bigint"}
 
 
 class PostingRepository(Repository):
-    """Writes the ledger. Every write expects the customers' accounts to be locked by this transaction."""
+    """Writes the ledger. Every write expects the customers' accounts to be locked by this transaction.
+
+    Args:
+        connection: That of the transaction.
+        tells: Whether postings leave events; those of history, written long after, do not.
+    """
+
+    def __init__(self, connection: Connection, *, tells: bool = True) -> None:
+        super().__init__(connection)
+        self._tells = tells
 
     async def create_transaction(self, new: LoyaltyTransactionCreate, change: AccountChange) -> LoyaltyTransaction:
         """Write one transaction with its lots and allocations, and move the account to it."""
@@ -62,6 +71,7 @@ class PostingRepository(Repository):
             _posting(_shape(entries), _shape(lots), _shape([*moves, *debts]), moves_lots=bool(moves)),
             {
                 "trace_id": current_trace_id.get(),
+                "tells": self._tells,
                 **_parameters("entry", _entry, entries),
                 **_parameters("lot", _lot, lots),
                 **_parameters("change", _change, [*moves, *debts]),
@@ -187,7 +197,7 @@ _statement = SQL("""
         SELECT created_at, event, customer_id, jsonb_build_object(
             'transaction_id', id, 'points', points, 'balance_after', balance_after, 'order_id', order_id),
             %(trace_id)s
-        FROM posting
+        FROM posting WHERE %(tells)s
     )
     SELECT id, customer_id, seq, transaction_type, points, balance_before, balance_after, qualifies, rule,
         reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at, created_by,

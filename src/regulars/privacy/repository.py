@@ -103,15 +103,19 @@ class ErasureRepository(Repository):
         )
         return [customer_id for (customer_id,) in found]
 
-    async def find_inactive(self, *, before: datetime, limit: int) -> list[UUID]:
-        """Customers of whom nothing was heard since an instant.
+    async def find_inactive(self, *, before: datetime, limit: int, only: UUID | None = None) -> list[UUID]:
+        """Customers of whom nothing was heard since an instant: no order, points, sign-in or mail that was opened.
 
-        No order, no points earned or spent, no sign-in, no mail opened.
+        Args:
+            before: The instant.
+            limit: How many at most; the oldest come first.
+            only: Whether this one is among them; None for all.
         """
         found = await self._rows(
             """
             SELECT c.id FROM customers c LEFT JOIN customer_metrics m ON m.customer_id = c.id
             WHERE c.created_at < %(before)s AND c.erased_at IS NULL AND c.deleted_at IS NULL
+                AND (%(only)s::uuid IS NULL OR c.id = %(only)s)
                 AND (m.last_order_at IS NULL OR m.last_order_at < %(before)s)
                 AND NOT EXISTS (SELECT FROM orders o WHERE o.customer_id = c.id AND o.ordered_at >= %(before)s)
                 AND NOT EXISTS (
@@ -124,7 +128,7 @@ class ErasureRepository(Repository):
                     SELECT FROM customer_engagement e WHERE e.customer_id = c.id AND e.last_activity_at >= %(before)s)
             ORDER BY c.created_at LIMIT %(limit)s
             """,
-            {"before": before, "limit": limit},
+            {"before": before, "limit": limit, "only": only},
         )
         return [customer_id for (customer_id,) in found]
 

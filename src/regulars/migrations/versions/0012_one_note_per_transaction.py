@@ -8,7 +8,7 @@ check; every later one appends. What is checked, and when, is as it was. See doc
 from alembic import op
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 # As in 0009: the runtime role cannot touch the notes, and names carry their schema.
 definer = "LANGUAGE plpgsql SECURITY DEFINER"
