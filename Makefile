@@ -6,7 +6,7 @@ WORKERS ?= 2
 SIZE ?= small
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test format bench picture figures lock clean
+.PHONY: help install demo check test format proof bench docs picture figures lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,14 @@ format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+proof: $(VENV)/.installed-dev ## Break things on purpose, count what is lost; SIZE=small or full
+	$(BIN)/python -m proof.crash --size $(if $(filter full,$(SIZE)),long,short)
+
 bench: $(VENV)/.installed-dev ## Run every benchmark; SIZE=toy, small or full
 	$(BIN)/python -m benchmarks --size $(SIZE)
+
+docs: $(VENV)/.installed-dev ## Write the pages that are made from the code
+	$(BIN)/python docs/reference/settings.py
 
 picture: $(VENV)/.installed-dev ## Draw the picture of the README anew
 	$(BIN)/python docs/pictures/demo.py

@@ -11,6 +11,11 @@ from typing import Literal, get_args
 Size = Literal["toy", "small", "full"]
 
 programs: dict[str, dict[Size, str]] = {
+    "earn_http": {
+        "toy": "--customers 200 --rounds 1 --seconds 1",
+        "small": "--customers 5000 --rounds 3 --seconds 5",
+        "full": "--customers 10000 --rounds 5 --seconds 10 --processes 2",
+    },
     "imports": {
         "toy": "--orders 2000 --rounds 1",
         "small": "--orders 100000 --rounds 3",
@@ -25,6 +30,11 @@ programs: dict[str, dict[Size, str]] = {
         "toy": "--sizes 2357 --rounds 1",
         "small": "--sizes 2357 23570 --rounds 3",
         "full": "--sizes 2357 23570 1000000 --rounds 3",
+    },
+    "orders_http": {
+        "toy": "--customers 20 --orders 100 --rounds 1",
+        "small": "--customers 1000 --orders 2000 --rounds 3 --at-once 8",
+        "full": "--customers 10000 --orders 20000 --rounds 5 --at-once 16",
     },
     "scoring": {
         "toy": "--customers 2000 --orders 3 --rounds 1 --method model",

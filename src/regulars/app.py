@@ -15,7 +15,7 @@ from regulars.accounts.users import UserService
 from regulars.api import problems
 from regulars.api.edge import Edge
 from regulars.api.health import Shutdown
-from regulars.api.limits import Limits
+from regulars.api.limits import InFlight, Limits
 from regulars.api.router import routers
 from regulars.api.routing import Route, RouteWithoutPolicy
 from regulars.flows.register_customer import RegistrationFlow
@@ -23,6 +23,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Database, Transactions
 from regulars.kit.errors import OperatorError
 from regulars.kit.keyed_hashes import KeyedHashes
+from regulars.kit.measures import RequestMeasures
 from regulars.kit.settings import Settings, load_settings
 
 
@@ -59,7 +60,7 @@ def create_app(
     app.state.clock = clock or settings.clock
     app.state.hashes = KeyedHashes.from_settings(settings)
     app.state.trusted_proxies = [ip_network(proxy) for proxy in settings.trusted_proxies]
-    app.state.shutdown = Shutdown()
+    app.state.shutdown, app.state.reference_page = Shutdown(), None
     app.state.database = database or _database_of(settings)
     parts = (app.state.database, settings, app.state.clock, PasswordHashing())
     app.state.accounts, app.state.passwords = AccountsService(*parts), PasswordService(*parts)
@@ -69,7 +70,14 @@ def create_app(
         app.include_router(router)
     _require_policies(app)
     problems.install(app)
-    app.add_middleware(Edge, limits=limits, allowed_hosts=settings.allowed_hosts)
+    app.state.in_flight, app.state.measures = InFlight(limits.in_flight), RequestMeasures()
+    app.add_middleware(
+        Edge,
+        limits=limits,
+        allowed_hosts=settings.allowed_hosts,
+        in_flight=app.state.in_flight,
+        measures=app.state.measures,
+    )
     return app
 
 

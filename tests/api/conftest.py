@@ -28,7 +28,10 @@ AsRole = Callable[..., Awaitable[httpx.AsyncClient]]
 @pytest.fixture
 def settings() -> Settings:
     return Settings(
-        _env_file=None, jwt_secret="f3c1a0d2b4e6978812345678901234567890abcd", store_timezone="Europe/Berlin"
+        _env_file=None,
+        jwt_secret="f3c1a0d2b4e6978812345678901234567890abcd",
+        store_timezone="Europe/Berlin",
+        session_check_seconds=0,  # whoever ends a session here, on the database itself too, sees it ended at once
     )
 
 

@@ -264,3 +264,16 @@ async def test_a_bulk_award_over_the_tills_cap_awards_nothing_and_refused_lines_
     assert (await till.post(url, json={"awards": [unknown]})).json()["refused"] == 1
     assert (await till.post(url, json={"awards": [known, known | {"points": 40}]})).json()["points"] == 100
     assert slug(await till.post(f"{base}/loyalty/earn", json=known | {"points": 1})) == "limit-exceeded"
+
+
+async def test_points_that_do_not_add_up_are_not_redeemed(
+    admin: httpx.AsyncClient, customer_id: UUID, connection: Connection
+) -> None:
+    await move(admin, "earn", customer_id, 20)
+    await connection.execute("INSERT INTO loyalty_reviews VALUES (%s, '{lots}', now())", [customer_id])
+    wanted = {"customer_id": str(customer_id), "points": 5}
+    answer = await admin.post(f"{base}/loyalty/redeem", json=wanted)
+    assert (answer.status_code, slug(answer)) == (409, "account-under-review")
+    await move(admin, "earn", customer_id, 20)
+    await connection.execute("DELETE FROM loyalty_reviews")
+    await move(admin, "redeem", customer_id, 40)

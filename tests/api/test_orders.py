@@ -73,7 +73,16 @@ async def test_an_order_is_stored_with_lines_and_metrics(as_role: AsRole, connec
         "channel": None,
         "metadata": {"basket": [1]},
         "lines": [
-            {"line_number": 1, "sku": "SOAP", "quantity": "2", "unit_price": "5", "discount": "0.00", "total": "10.00"},
+            {
+                "line_number": 1,
+                "sku": "SOAP",
+                "quantity": "2",
+                "unit_price": "5",
+                "discount": "0.00",
+                "total": "10.00",
+                "category": None,
+                "brand": None,
+            },
             {
                 "line_number": 2,
                 "sku": "TEA",
@@ -81,8 +90,11 @@ async def test_an_order_is_stored_with_lines_and_metrics(as_role: AsRole, connec
                 "unit_price": "20",
                 "discount": "1.00",
                 "total": "9.00",
+                "category": None,
+                "brand": None,
             },
         ],
+        "refunds": [],
         "created_at": None,
         "updated_at": None,
     }
@@ -110,7 +122,7 @@ async def test_the_same_order_again_gives_the_stored_one(as_role: AsRole, connec
 
 @pytest.mark.parametrize(
     "change",
-    [{"total": "25.00"}, {"status": "pending"}, {"channel": "app"}, {"metadata": {"a": 1}}, {"tax_total": "1.00"}],
+    [{"total": "25.00"}, {"channel": "app"}, {"metadata": {"a": 1}}, {"tax_total": "1.00"}],
 )
 async def test_another_order_of_the_same_id_is_a_conflict(
     as_role: AsRole, connection: Connection, clock: Clock, change: Json
@@ -158,8 +170,6 @@ async def test_whom_the_caller_may_not_know_is_not_found(as_role: AsRole, connec
     for name in (
         {"customer_id": str(uuid4())},
         {"customer_number": "CUST-20990101-0001"},
-        {"email": "nobody@example.com"},
-        {"phone": "+4930999999"},
         {"customer_id": str(deleted.id)},
         {"customer_id": str(erased.id)},
     ):
@@ -196,8 +206,7 @@ good_line = {"sku": "A", "quantity": 1, "unit_price": "24.90"}
         ({"external_id": ""}, "/external_id", "length"),
         ({"source": "a b"}, "/source", "format"),
         ({"metadata": {"a": "x" * 4096}}, "/metadata", "length"),
-        ({"email": "a@example.com"}, "", "missing"),
-        ({"customer_id": None}, "", "missing"),
+        ({"email": "a@example.com"}, "", "range"),
         ({"lines": [good_line] * 501}, "/lines", "length"),
         ({"lines": [good_line] * 2}, "/lines", "range"),
         ({"lines": [good_line | {"total": "20.00"}]}, "/lines/0", "range"),

@@ -58,6 +58,27 @@ async def test_a_preference_is_added_and_read(staff: httpx.AsyncClient, url: str
     assert (await staff.get(f"{url}?preference_type=PAYMENT")).json() == []
 
 
+async def test_what_the_orders_show_stands_beside_what_was_said(
+    as_role: AsRole, staff: httpx.AsyncClient, url: str, customer_id: UUID
+) -> None:
+    admin = await as_role("admin")
+    for sku, category in (("S1", "hats"), ("S2", "coats")):
+        await admin.put(f"/api/v1/products/{sku}", json={"name": sku, "category": category, "brand": "Acme"})
+    order = {"source": "till", "external_id": "A1", "ordered_at": "2026-06-15T07:30:00Z", "total": "30.00"}
+    lines = [{"sku": "S1", "quantity": 1, "unit_price": "10.00"}, {"sku": "S2", "quantity": 1, "unit_price": "20.00"}]
+    taken = await admin.post("/api/v1/orders", json=order | {"customer_id": str(customer_id), "lines": lines})
+    assert taken.status_code == 201
+    stated = (await staff.post(url, json=likes)).json()
+    derived = stated | dict.fromkeys(("id", "etag", "created_at", "updated_at")) | {"origin": "derived"}
+    assert (await staff.get(url)).json() == [
+        stated,
+        derived | {"preference_key": "brands", "preference_value": ["Acme"]},
+        derived | {"preference_value": ["coats", "hats"]},
+    ]
+    assert len((await staff.get(f"{url}?preference_type=SHOPPING")).json()) == 3
+    assert (await staff.get(f"{url}?preference_type=DELIVERY")).json() == []
+
+
 async def test_a_second_one_of_the_same_type_and_key_names_the_first(staff: httpx.AsyncClient, url: str) -> None:
     first = (await staff.post(url, json=likes)).json()
     again = await staff.post(url, json=likes | {"preference_value": []})

@@ -67,6 +67,19 @@ async def test_the_seeds_first_example_makes_a_customer(client: httpx.AsyncClien
     assert password not in answer.text
 
 
+async def test_a_contact_that_comes_back_is_welcomed_without_a_bonus(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    await client.post(register_url, json=seed_example)
+    # The addresses are free again, as after an erasure.
+    await connection.execute("DELETE FROM customer_identifiers WHERE kind <> 'number'")
+    await connection.execute("UPDATE users SET email = 'gone@example.com'")
+    again = (await client.post(register_url, json=seed_example)).json()
+    assert again["loyalty_points"] == 0
+    [(hashes,)] = await (await connection.execute("SELECT count(*) FROM welcome_bonuses")).fetchall()
+    assert hashes == len({"email", "phone"} & seed_example.keys())
+
+
 async def test_login_and_record_name_each_other(client: httpx.AsyncClient, connection: Connection) -> None:
     customer = (await client.post(register_url, json=seed_example)).json()
     cursor = await connection.execute("SELECT id::text, customer_id::text, role FROM users")

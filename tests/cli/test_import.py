@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -151,3 +153,34 @@ def test_a_missing_extra_is_named(own_database_url: str, monkeypatch: pytest.Mon
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     said = complaint(regulars(own_database_url, "--source", "journey", "--format", "completejourney"))
     assert "pip install regulars[completejourney]" in said
+
+
+def other(url: str, subject: str, *arguments: object) -> Result:
+    return CliRunner().invoke(app, ["import", subject, *map(str, arguments)], env={"REGULARS_DATABASE_URL": url})
+
+
+def test_customers_products_and_points_are_imported_by_the_same_options(own_database_url: str, tmp_path: Path) -> None:
+    people, goods, points = (tmp_path / name for name in ("people.csv", "goods.ndjson.gz", "points.parquet"))
+    people.write_text("Nr,email\n1,a@example.com\n2,nonsense\n")
+    done = other(own_database_url, "customers", people, "--source", "crm", "--map", "customer_id=Nr")
+    assert done.exit_code == 2
+    assert done.output.startswith("1 customers created, 0 updated, 0 unchanged in ")
+    assert (tmp_path / "people.csv.rejects.csv").read_text().splitlines()[1] == (
+        "3,email-format,email is not an e-mail address such as name@example.com,2,nonsense,"
+    )
+    goods.write_bytes(gzip.compress(b'{"sku": "A", "name": "Soap"}\n{"sku": "B"}\n'))
+    assert other(own_database_url, "products", goods).output.startswith("2 products created, 0 updated, 0 unchanged")
+    pq.write_table(pa.table({"email": ["a@example.com"], "points": [30]}), points)
+    assert "\n30 points brought in." in other(own_database_url, "points", points).output
+    assert "--format csv|ndjson|parquet." in complaint(other(own_database_url, "products", tmp_path / "goods.txt"))
+    assert "no format cdnow" in complaint(other(own_database_url, "products", goods, "--format", "cdnow"))
+
+
+def test_points_are_awarded_when_asked(own_database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(header + "1,2026-01-02,10,A\n2,2026-01-02,10,B\n")
+    done = regulars(own_database_url, file, "--source", "web", "--award", "--events")
+    assert "\n20 points awarded for 2 orders." in done.output
+    with psycopg.connect(own_database_url) as connection:
+        kinds = connection.execute("SELECT kind, count(*) FROM events GROUP BY kind ORDER BY kind").fetchall()
+    assert ("order.recorded", 2) in kinds

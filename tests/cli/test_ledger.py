@@ -48,10 +48,14 @@ async def with_points(url: str, clock: Clock, folder: Path) -> subprocess.Comple
 async def test_points_are_imported_explained_and_audited(own_database_url: str, clock: Clock, tmp_path: Path) -> None:
     imported = await with_points(own_database_url, clock, tmp_path)
     assert imported.returncode == 2
-    assert imported.stdout.startswith("70 points brought in; customers: 1 imported, 0 had theirs already, 1 not found")
-    assert "CUST-20200101-0001: not found" in imported.stderr
+    assert imported.stdout.startswith("2 portions of points created, 0 updated, 0 unchanged in ")
+    assert "\n70 points brought in.\n1 lines were rejected: correct them in " in imported.stdout
+    assert (tmp_path / "points.csv.rejects.csv").read_text().splitlines() == [
+        "line,code,message,customer_number,points,expires_on,raw",
+        "4,customer-unknown,the line names nobody who is known,CUST-20200101-0001,5,,",
+    ]
     again = regulars(own_database_url, "import", "points", str(tmp_path / "points.csv"), "--json")
-    assert (json.loads(again.stdout)["unchanged"], json.loads(again.stdout)["points"]) == (1, 0)
+    assert (json.loads(again.stdout)["unchanged"], json.loads(again.stdout)["points"]) == (2, 0)
     told = regulars(own_database_url, "ledger", "explain", number)
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout.startswith("70 points can be spent.\n")
@@ -73,6 +77,7 @@ async def test_a_ledger_that_does_not_add_up_is_told_with_exit_code_1(
     told = regulars(own_database_url, "ledger", "audit")
     assert told.returncode == 1
     assert "broken: account, 1 times" in told.stdout
+    assert "1 customers may not redeem; 0 may again." in told.stdout
     assert json.loads(regulars(own_database_url, "ledger", "audit", "--json").stdout)["counts"]["account"] == 1
 
 

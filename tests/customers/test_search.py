@@ -64,6 +64,9 @@ async def ann(connection: Connection, clock: Clock) -> RetailCustomer:
         tier_until=clock.end_of(date(2026, 7, 31)),
         expires_at=clock.end_of(date(2026, 6, 30)),
     )
+    await connection.execute(
+        "INSERT INTO customer_engagement (customer_id, last_activity_at) VALUES (%s, '2026-05-10 12:00+02')", [ann.id]
+    )
     return ann
 
 
@@ -134,6 +137,8 @@ cases: Mapping[str, tuple[list[Any], list[Any]]] = {
     "ordered_to": (["2026-05-01"], ["2026-04-30"]),
     "created_from": ([], ["2026-03-11"]),
     "created_to": (["2026-03-10"], ["2026-03-09"]),
+    "last_activity_from": (["2026-05-10"], ["2026-05-11"]),
+    "last_activity_to": (["2026-05-10"], ["2026-05-09"]),
     "email_marketing_consent": ([True], [False]),
     "sms_marketing_consent": ([True], [False]),
     "push_notification_consent": ([True], [False]),

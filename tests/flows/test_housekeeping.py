@@ -14,6 +14,7 @@ from regulars.kit.keyed_hashes import KeyedHashes
 from regulars.kit.settings import Settings
 from tests.conftest import RolledBackDatabase
 from tests.factories.accounts import make_user
+from tests.factories.customers import make_customer
 
 hashes = KeyedHashes(b"a secret of this test")
 tables = (
@@ -27,6 +28,9 @@ tables = (
     "verifications",
     "registrations",
     "events",
+    "welcome_bonuses",
+    "engagement_events",
+    "early_reversals",
 )
 
 
@@ -82,6 +86,26 @@ async def fill(connection: Connection, clock: Clock) -> None:
     await connection.execute(
         "INSERT INTO events (occurred_at, kind)"
         " SELECT t - interval '30 days', 'thing.happened' FROM unnest(ARRAY[%(now)s - %(second)s, %(now)s]) t",
+        moments,
+    )
+    customer = await make_customer(connection, clock)
+    await connection.execute(
+        "INSERT INTO engagement_events (customer_id, event_id, message_id, kind, occurred_at, recorded_at)"
+        " SELECT %(customer)s, t::text, 'm', 'sent', t, t - interval '400 days'"
+        " FROM unnest(ARRAY[%(now)s - %(second)s, %(now)s]) t",
+        moments | {"customer": customer.id},
+    )
+    await connection.execute(
+        "INSERT INTO early_reversals (source, external_id, refund_id, request, received_at)"
+        " SELECT 'till', t::text, '', '{}', t - interval '90 days'"
+        " FROM unnest(ARRAY[%(now)s, %(now)s + %(second)s]) t",
+        moments,
+    )
+    await connection.execute(
+        "WITH gone AS (INSERT INTO customers (customer_number, created_at, updated_at, erased_at)"
+        " SELECT 'CUST-20260615-' || (9999 + n), t, t, t - interval '365 days'"
+        " FROM unnest(ARRAY[%(now)s, %(now)s + %(second)s]) WITH ORDINALITY AS moments (t, n) RETURNING id)"
+        " INSERT INTO welcome_bonuses SELECT sha256(id::text::bytea), id, %(now)s FROM gone",
         moments,
     )
     await connection.execute(

@@ -6,11 +6,13 @@ from decimal import Decimal
 import pytest
 
 from regulars.flows.record_purchase import Purchase, record_purchase
+from regulars.flows.refund_order import settle_early_reversals
 from regulars.kit.database import Database
 from regulars.kit.security import operator
 from regulars.orders.errors import OrderConflict
 from regulars.orders.schemas import OrderCreate
 from tests.factories.customers import make_customer
+from tests.flows.purchases import Cancelled, Refunded, Till
 from tests.flows.shop import Shop
 
 
@@ -58,3 +60,32 @@ async def test_a_purchase_and_an_import_of_one_customer_at_once_are_both_counted
         )
     assert shop.query("SELECT total_orders FROM customer_metrics") == [(207,)]
     assert shop.wrong_metrics() == []
+
+
+async def test_what_was_held_is_done_after_an_import_brought_the_order(shop: Shop) -> None:
+    settings = shop.settings.model_copy(update={"early_refunds": "hold"})
+    async with Database(shop.url) as database:
+        till = Till(database, settings, shop.clock, source="web")
+        await till.send(Refunded("1", {"refund_id": "R", "amount": "4.00"}))
+        await till.send(Cancelled("2"))
+        await till.send(Cancelled("3"))
+        await shop.load(
+            "order_id,ordered_at,total,email\n1,2026-01-02,10,a@example.com\n2,2026-01-02,5,b@example.com\n"
+        )
+        assert await settle_early_reversals(database, settings, shop.clock) == 2
+        assert await settle_early_reversals(database, settings, shop.clock) == 0
+    orders = "SELECT external_id, status, refunded_total FROM orders ORDER BY external_id"
+    assert shop.query(orders) == [("1", "partially_refunded", 4), ("2", "cancelled", 0)]
+    assert shop.query("SELECT external_id FROM early_reversals") == [("3",)]
+    assert shop.wrong_metrics() == []
+
+
+async def test_what_was_held_for_somebody_who_was_erased_is_refused(shop: Shop) -> None:
+    settings = shop.settings.model_copy(update={"early_refunds": "hold"})
+    async with Database(shop.url) as database:
+        await Till(database, settings, shop.clock, source="web").send(Cancelled("1"))
+        await shop.load("order_id,ordered_at,total,email\n1,2026-01-02,10,a@example.com\n")
+        shop.query("UPDATE customers SET erased_at = now()")
+        assert await settle_early_reversals(database, settings, shop.clock) == 1
+        assert await settle_early_reversals(database, settings, shop.clock) == 0
+    assert shop.query("SELECT refused_as FROM early_reversals") == [("customer-erased",)]

@@ -32,8 +32,8 @@ from tests.factories.accounts import make_user
 nothing_done = BulkResult(requested=1, changed=0, unchanged=1, failed=0, items=[])
 bring_forward = "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE task_name = 'run_job' AND status = 'todo'"
 age_heartbeats = "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '31 seconds'"
-running = "SELECT FROM jobs WHERE state = 'running'"
-age_jobs = "UPDATE jobs SET heard_at = now() - interval '61 seconds'"
+running = "SELECT FROM jobs WHERE kind = 'score' AND state = 'running'"
+age_jobs = "UPDATE jobs SET heard_at = now() - interval '61 seconds' WHERE kind = 'score'"
 
 other_process = """
 import asyncio, sys
@@ -131,7 +131,8 @@ async def test_work_gets_what_was_given_and_in_whose_name_it_is_done(
     await start(admin, utc, by=caller, given=nothing_done.model_dump_json().encode(), arguments={"source": "till"})
     await work_off(work)
     assert told == [nothing_done, user.id, "analyst", True, {"source": "till"}]
-    assert await (await admin.execute("SELECT part FROM job_pieces")).fetchall() == [("result",)]
+    pieces = await admin.execute("SELECT part FROM job_pieces JOIN jobs ON jobs.id = job_id WHERE kind = 'score'")
+    assert await pieces.fetchall() == [("result",)]
 
 
 async def test_nothing_is_done_for_who_may_not_sign_in_any_more(
@@ -175,7 +176,8 @@ async def test_a_job_that_fails_says_why_and_nothing_of_what_it_met(
     assert ended.error["trace_id"] == job.id.hex
     assert "john" not in str(ended.error)
     assert await products(admin) == []
-    assert await (await admin.execute("SELECT FROM job_pieces")).fetchall() == []
+    pieces = await admin.execute("SELECT FROM job_pieces JOIN jobs ON jobs.id = job_id WHERE kind = 'score'")
+    assert await pieces.fetchall() == []
 
 
 async def test_after_a_fault_that_passes_it_is_done_later(
@@ -253,7 +255,9 @@ async def test_a_job_survives_the_killing_of_its_worker_with_one_effect(
             os.kill(worker.pid, signal.SIGKILL)
         assert (await state_of(admin, utc, job)).state == "running"
         await look_after_stalled_jobs(admin)
-        await admin.execute("UPDATE jobs SET state = 'queued'")  # so that the next beginning can be seen
+        await admin.execute(
+            "UPDATE jobs SET state = 'queued' WHERE id = %s", [job.id]
+        )  # so that the next beginning can be seen
     await work_off(in_one_transaction(add_product))
     await work_off(in_one_transaction(add_product))
     ended = await state_of(admin, utc, job)
@@ -265,7 +269,7 @@ async def test_a_job_that_kills_every_worker_ends_as_failed(
     admin: Connection, utc: Clock, work_off: Callable[..., Any]
 ) -> None:
     job = await start(admin, utc)
-    await admin.execute("UPDATE jobs SET attempts = %s", [most_begins])
+    await admin.execute("UPDATE jobs SET attempts = %s WHERE id = %s", [most_begins, job.id])
     await work_off(in_one_transaction(add_product))
     assert (await state_of(admin, utc, job)).error["type"] == "/problems/internal"  # type: ignore[index]
     assert await products(admin) == []
@@ -278,7 +282,9 @@ async def test_a_run_that_was_taken_over_has_no_say(
 
     @in_one_transaction
     async def work(run: JobRun, connection: Connection) -> JobResult:
-        await admin.execute("UPDATE jobs SET attempts = attempts + 1")  # as another worker's beginning does
+        await admin.execute(
+            "UPDATE jobs SET attempts = attempts + 1 WHERE id = %s", [run.job.id]
+        )  # as another worker's beginning does
         return await add_product(run, connection)
 
     await work_off(work)

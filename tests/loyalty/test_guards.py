@@ -1,6 +1,7 @@
 """Direct SQL against the ledger, past all of our code: as the owner of the server, and as the running program."""
 
 from collections.abc import AsyncIterator
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -147,6 +148,27 @@ async def savepoint(shop: Shop, victim: UUID) -> AsyncIterator[None]:
         yield
 
 
+@pytest.mark.parametrize("before", ["SELECT", "UPDATE point_lots SET remaining = remaining"])
+@pytest.mark.parametrize(
+    "inside", ["UPDATE point_lots SET remaining = remaining", "UPDATE loyalty_accounts SET tier = tier"]
+)
+async def test_a_savepoint_does_not_take_the_guard_with_it(
+    shop: Shop, victim: UUID, before: LiteralString, inside: LiteralString
+) -> None:
+    """What was touched is noted in one row: what comes after a savepoint that took it back must note it anew."""
+
+    async def attack_after_rollback() -> None:
+        async with shop.connection.transaction():
+            await shop.connection.execute(before)
+            async with shop.connection.transaction(force_rollback=True):
+                await shop.connection.execute(inside)
+            await attack(shop.connection, ["UPDATE loyalty_accounts SET balance = 1000"], victim)
+
+    with pytest.raises(psycopg.Error) as refusal:
+        await attack_after_rollback()
+    assert refusal.value.sqlstate == "LG002"
+
+
 @pytest.mark.usefixtures("savepoint")
 async def test_a_transaction_needs_its_allocations(shop: Shop, victim: UUID) -> None:
     account = (await shop.accounts.lock_accounts([victim]))[0]
@@ -158,8 +180,7 @@ async def test_a_transaction_needs_its_allocations(shop: Shop, victim: UUID) -> 
         created_by=None,
         created_at=shop.clock.now(),
     )
-    await shop.ledger.create_transaction(create)
-    await shop.accounts.update_loyalty_points([account.unchanged()])
+    await shop.ledger.create_transaction(create, account.unchanged())
     with pytest.raises(psycopg.Error) as refusal:
         await attack(shop.connection, ["UPDATE point_lots SET remaining = remaining + 5 WHERE earned = 100"], victim)
     assert refusal.value.sqlstate == "LG003"
@@ -177,8 +198,7 @@ async def test_a_lot_expires_when_it_is_due_and_is_not_spent_after(
     create = LoyaltyTransactionCreate(
         customer_id=victim, transaction_type=kind, points=-70, created_by=None, created_at=shop.clock.now()
     )
-    await shop.ledger.create_transaction(create.taking([(lots[0].id, 70)]))
-    await shop.accounts.update_loyalty_points([account.unchanged()])
+    await shop.ledger.create_transaction(create.taking([(lots[0].id, 70)]), account.unchanged())
     with pytest.raises(psycopg.Error) as refusal:
         await attack(shop.connection, [], victim)
     assert refusal.value.sqlstate == "LG004"
@@ -205,7 +225,7 @@ async def test_a_lot_expires_when_it_is_due_and_is_not_spent_after(
         "UPDATE audit_log SET action = 'nothing'",
         "DELETE FROM audit_log",
         "DELETE FROM loyalty_touched",
-        "INSERT INTO loyalty_touched VALUES (pg_current_xact_id(), '{}', '{}', '{}', '{}', '{}', false)",
+        "INSERT INTO loyalty_touched VALUES (pg_current_xact_id(), '{}', '{}', '{}', '{}', '{}')",
         "ALTER TABLE loyalty_transactions DISABLE TRIGGER append_only",
         "DROP TRIGGER reconcile ON loyalty_touched",
         "DROP TABLE loyalty_transactions",

@@ -1,12 +1,9 @@
+from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from uuid import UUID
 
-import pytest
-
-from regulars.kit.errors import OperatorError
 from regulars.kit.security import operator
-from regulars.loyalty.opening import OpeningLine, import_opening_balances, read_opening_lines
+from regulars.loyalty.opening import OpeningLine, OpeningOutcome, OpeningService
 from tests.conftest import RolledBackDatabase
 from tests.loyalty.shop import Shop
 
@@ -20,6 +17,13 @@ async def numbered_member(shop: Shop, number: str, **state: bool) -> UUID:
     return customer
 
 
+async def bring_in(database: RolledBackDatabase, shop: Shop, lines: Sequence[OpeningLine]) -> list[OpeningOutcome]:
+    numbers = {line.customer_number for line in lines}
+    balances = {number: [line for line in lines if line.customer_number == number] for number in sorted(numbers)}
+    async with database.transaction() as connection:
+        return await OpeningService(connection, shop.clock).import_balances(balances, by=operator)
+
+
 async def test_opening_balances_become_one_adjustment_with_a_lot_for_each_deadline(
     shop: Shop, database: RolledBackDatabase
 ) -> None:
@@ -30,7 +34,7 @@ async def test_opening_balances_become_one_adjustment_with_a_lot_for_each_deadli
         OpeningLine("A", 5, date(2026, 7, 1)),
         OpeningLine("A", 99, date(2026, 6, 14)),  # its last day was yesterday
     ]
-    (outcome,) = await import_opening_balances(database, shop.clock, lines, by=operator)
+    (outcome,) = await bring_in(database, shop, lines)
     assert (outcome.status, outcome.points) == ("imported", 45)
     (row,) = await shop.rows(customer)
     assert (row.transaction_type, row.points, row.reason_code) == ("ADJUSTED_ADD", 45, "opening_balance")
@@ -42,20 +46,17 @@ async def test_opening_balances_become_one_adjustment_with_a_lot_for_each_deadli
 async def test_importing_again_changes_nothing(shop: Shop, database: RolledBackDatabase) -> None:
     customer = await numbered_member(shop, "A")
     for status in ("imported", "unchanged"):
-        (outcome,) = await import_opening_balances(database, shop.clock, [OpeningLine("A", 5, None)], by=operator)
+        (outcome,) = await bring_in(database, shop, [OpeningLine("A", 5, None)])
         assert outcome.status == status
     assert await shop.spendable(customer) == 5
 
 
-async def test_each_customer_of_the_file_has_an_outcome(
-    shop: Shop, database: RolledBackDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("regulars.loyalty.opening.batch_customers", 2)
+async def test_each_customer_of_the_file_has_an_outcome(shop: Shop, database: RolledBackDatabase) -> None:
     await numbered_member(shop, "A")
     await numbered_member(shop, "B", erased=True)
     await numbered_member(shop, "C")
     lines = [OpeningLine(number, 5, None) for number in "ABD"] + [OpeningLine("C", 5, date(2020, 1, 1))]
-    outcomes = await import_opening_balances(database, shop.clock, lines, by=operator)
+    outcomes = await bring_in(database, shop, lines)
     assert {outcome.customer_number: outcome.status for outcome in outcomes} == {
         "A": "imported", "B": "not_found", "C": "expired", "D": "not_found",
     }  # fmt: skip
@@ -67,34 +68,6 @@ async def test_an_opening_balance_settles_debt_first(shop: Shop, database: Rolle
     await shop.redeem(customer, 20)
     await shop.refund(customer, customer, "100")
     lines = [OpeningLine("A", 15, date(2026, 7, 1)), OpeningLine("A", 15, None)]
-    await import_opening_balances(database, shop.clock, lines, by=operator)
+    await bring_in(database, shop, lines)
     balance = await shop.balance(customer)
     assert [(deadline.points, deadline.expires_at) for deadline in balance.deadlines] == [(10, None)]
-
-
-def test_a_file_is_read_by_its_columns(tmp_path: Path) -> None:
-    file = tmp_path / "points.csv"
-    file.write_text("points,customer_number,expires_on\n5,CUST-1,2026-07-01\n7,CUST-2,\n")
-    assert read_opening_lines(file) == [OpeningLine("CUST-1", 5, date(2026, 7, 1)), OpeningLine("CUST-2", 7, None)]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("customer,points\nA,5\n", "columns"),
-        ("customer_number,points,expires_on\nA,x,\n", "line 2"),
-        ("customer_number,points,expires_on\nA,5,\nA,5,soon\n", "line 3"),
-        ("customer_number,points,expires_on\nA,0,\n", "line 2"),
-        ("customer_number,points,expires_on\nA\n", "line 2"),
-    ],
-)
-def test_a_file_that_cannot_be_used_says_where(tmp_path: Path, content: str, message: str) -> None:
-    file = tmp_path / "points.csv"
-    file.write_text(content)
-    with pytest.raises(OperatorError, match=message):
-        read_opening_lines(file)
-
-
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError):
-        read_opening_lines(tmp_path / "nothing.csv")

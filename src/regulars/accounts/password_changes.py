@@ -41,20 +41,18 @@ class PasswordService:
     async def change_own(self, caller: Principal, current: str, new: str) -> None:
         """Change the caller's own password.
 
-        Every other session ends at once, with its tokens. The caller's session goes on, and so do its access token and
-        its refresh token: the epoch of the account goes up by one, and the session counts the change as its own.
+        Every other session ends, with its tokens; who called with one a moment ago is let in for as long as
+        `session_check_seconds`. The caller's session goes on, and so do its access token and its refresh token: the
+        epoch of the account goes up by one, and the session counts the change as its own.
 
         Raises:
             WeakPassword: the new one is easy to guess.
             TooManyAttempts: 20 attempts at this account failed within the last hour, here or at the sign-in.
             Validation: the current password is another.
         """
-        assert caller.id is not None  # noqa: S101 - the operator does not change passwords by this way
         assert caller.session_id is not None  # noqa: S101 - whoever has a token has a session
         async with self._database.transaction() as connection:
-            user = await UserRepository(connection).get(caller.id)
-            if user is None:
-                raise NotFound
+            user = await self._own(connection, caller)
             await self._check(connection, user, new)
             failure_id = await SignInAttempts(connection, self._hashes).expect_failure(user.email, self._clock.now())
         if not await self._hashing.matches(current, PasswordHash(user.password_hash)):
@@ -66,6 +64,21 @@ class PasswordService:
                 raise _wrong_password()
             sessions = SessionRepository(connection)
             await sessions.close_others(user.id, but=caller.session_id, now=self._clock.now())
+
+    async def prove_own(self, caller: Principal, password: str) -> None:
+        """Find out whether whoever holds the caller's token knows the caller's password too.
+
+        Raises:
+            TooManyAttempts: 20 attempts at this account failed within the last hour, here or at the sign-in.
+            Validation: the password is another.
+        """
+        async with self._database.transaction() as connection:
+            user = await self._own(connection, caller)
+            failure_id = await SignInAttempts(connection, self._hashes).expect_failure(user.email, self._clock.now())
+        if not await self._hashing.matches(password, PasswordHash(user.password_hash)):
+            raise Validation.at("/password", "enum", "is not the present password")
+        async with self._database.transaction() as connection:
+            await SignInAttempts(connection, self._hashes).take_back(failure_id)
 
     async def forgot(self, email: str) -> None:
         """Queue the mail with a link by which a new password can be set: the same work and no answer for any address.
@@ -162,6 +175,13 @@ class PasswordService:
     def _check_first(self, customer: RetailCustomer, password: str) -> None:
         names = [name for name in (customer.email, customer.first_name, customer.last_name) if name]
         check_password(password, role="customer", context=[self._settings.brand_name, *names])
+
+    async def _own(self, connection: Connection, caller: Principal) -> User:
+        assert caller.id is not None  # noqa: S101 - the operator has no password here
+        user = await UserRepository(connection).get(caller.id)
+        if user is None:
+            raise NotFound
+        return user
 
     @property
     def _hashes(self) -> KeyedHashes:

@@ -56,7 +56,7 @@ class SessionRepository(Repository):
         return session_id
 
     async def get_owner(self, session_id: UUID) -> SessionOwner | None:
-        """A session and whose it is, in one query: this runs for every request."""
+        """A session and whose it is, in one query: callers are checked with it, each every few seconds."""
         return await self._one(SessionOwner, _owner_of_session, [session_id])
 
     async def close(self, session_id: UUID, *, now: datetime) -> None:

@@ -27,7 +27,7 @@ class UserCreate(RequestSchema):
 
 
 class UserUpdate(RequestSchema):
-    """What changes; what is left out stays. It takes effect at once: tokens that were given before end."""
+    """What changes; what is left out stays. It takes effect within seconds: tokens that were given before end."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"role": "analyst"}]})
 

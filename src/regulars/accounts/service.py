@@ -14,6 +14,7 @@ from regulars.accounts.errors import InvalidCredentials, InvalidToken, SessionRe
 from regulars.accounts.logins import login_name
 from regulars.accounts.models import SessionOwner
 from regulars.accounts.passwords import PasswordHash, PasswordHashing, unknown_account_hash
+from regulars.accounts.recent_callers import RecentCallers
 from regulars.accounts.repository import UserRepository
 from regulars.accounts.repository_clients import ApiClientRepository
 from regulars.accounts.repository_sessions import SessionRepository
@@ -53,6 +54,7 @@ class AccountsService:
         self._signer = TokenSigner.from_settings(settings)
         self._hashes = KeyedHashes.from_settings(settings)
         self._refresh_life = timedelta(days=settings.refresh_token_days)
+        self._callers = RecentCallers(settings.session_check_seconds)
 
     async def sign_in(self, email: str, password: str) -> IssuedTokens:
         """Open a session for a person.
@@ -133,6 +135,7 @@ class AccountsService:
         if token is None or owner is None or (not is_valid and not is_reused):
             raise InvalidToken
         if is_reused or not owner.is_open(now):
+            self._callers.forget()
             raise SessionRevoked
         return self._issue(_identity(owner), owner.role, _scopes(owner), next_token)
 
@@ -144,21 +147,24 @@ class AccountsService:
                 await sessions.close_all_of(caller.id, now=now)
             elif caller.session_id is not None:
                 await sessions.close(caller.session_id, now=now)
+        self._callers.forget()
 
     async def principal_of(self, access_token: str) -> Principal:
-        """The caller behind an access token, with the scopes of this moment. One query.
+        """The caller behind an access token, with the scopes of this moment, or of `session_check_seconds` ago.
 
         Raises:
             InvalidToken: the token does not pass.
             SessionRevoked: its session was closed, its owner disabled or changed since.
         """
         now = self._clock.now()
+        if known := self._callers.find(access_token, now):
+            return known
         identity = self._signer.read(access_token, now=now)
         async with self._database.transaction() as connection:
             owner = await SessionRepository(connection).get_owner(identity.session_id)
         if owner is None or not owner.is_open(now) or _identity(owner) != identity:
             raise SessionRevoked
-        return Principal(
+        caller = Principal(
             id=identity.subject,
             kind="user" if owner.user_id else "client",
             role=owner.role,
@@ -169,6 +175,8 @@ class AccountsService:
             max_points_per_transaction=owner.max_points_per_transaction,
             max_points_per_day=owner.max_points_per_day,
         )
+        self._callers.keep(access_token, caller, now=now, ends_at=identity.ends_at)
+        return caller
 
     def _issue(self, identity: Identity, role: Role, scopes: frozenset[str], refresh_token: str | None) -> IssuedTokens:
         token = self._signer.sign(identity, role=role, scopes=scopes, now=self._clock.now())

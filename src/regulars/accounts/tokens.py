@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,19 @@ _sample_words = ("changeme", "change-me", "change_me", "secret", "example", "sam
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a token says is calling, and since when."""
+    """Who a token says is calling, and since when.
+
+    Attributes:
+        subject: The user or API client.
+        session_id: The session that it was given in.
+        auth_epoch: That of the owner when it was given.
+        ends_at: When the token is worth nothing, in seconds since 1970; nothing that tells who it is.
+    """
 
     subject: UUID
     session_id: UUID
     auth_epoch: int
+    ends_at: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -177,7 +185,9 @@ def _check_times(claims: Mapping[str, Any], now: int) -> None:
 
 
 def _identity(claims: Mapping[str, Any]) -> Identity:
-    return Identity(UUID(claims["sub"]), UUID(claims["sid"]), _whole(claims["auth_epoch"]))
+    return Identity(
+        UUID(claims["sub"]), UUID(claims["sid"]), _whole(claims["auth_epoch"]), _whole(claims["exp"]) + leeway_seconds
+    )
 
 
 def _whole(value: object) -> int:

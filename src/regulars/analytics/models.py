@@ -10,7 +10,7 @@ from uuid import UUID
 from regulars.formulas.rfm import RFMEdges, RFMScores
 
 RunKind = Literal["rfm", "clv", "all"]
-Coverage = Literal["full", "stale", "selected"]
+Coverage = Literal["full", "stale", "selected", "live"]
 EdgesBasis = Literal["quintiles", "fixed"]
 Method = Literal["seed", "model", "blend"]
 
@@ -208,6 +208,16 @@ class CustomerScore:
         if self.recency_score is None or self.frequency_score is None or self.monetary_score is None:
             return None
         return RFMScores(self.recency_score, self.frequency_score, self.monetary_score)
+
+
+@dataclass(frozen=True)
+class SegmentChange:
+    """A change of a customer's segment, and the run that made it; `segment_before` is None for the first one."""
+
+    changed_at: datetime
+    segment_before: str | None
+    segment: str
+    run_id: UUID
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ from regulars.kit.validation import Validation
 most_months = 60
 """How many months a report may span: five years."""
 
+earliest_month = date(1971, 1, 1)
+
 most_sources = 50
 """How many sources or campaigns have rows of their own."""
 
@@ -150,7 +152,10 @@ class ReportService:
         return latest[1], latest[0]
 
     def _months_of(self, period: ReportPeriod) -> Months:
-        last = first_of_month(period.to or self._clock.today())
+        this_month = first_of_month(self._clock.today())
+        last = first_of_month(period.to) if period.to else this_month
+        if not earliest_month <= last <= this_month:
+            raise Validation.at("/to", "range", "must be from 1971 to this month", place="query")
         first = first_of_month(period.from_) if period.from_ else first_of_month(last, -11)
         if first > last:
             raise Validation.at("/from", "range", "must not be after to", place="query")

@@ -11,6 +11,7 @@ from regulars.analytics.models import (
     CustomerScore,
     Period,
     PurchaseFacts,
+    SegmentChange,
     ValueConcentration,
     ValueRange,
     ValueSummary,
@@ -65,6 +66,17 @@ class AnalyticsRepository(Repository):
         if score is None:
             raise NotFound
         return score
+
+    async def get_segment_steps(self, customer_id: UUID, *, limit: int) -> list[SegmentChange]:
+        """The latest changes of a customer's segment, newest first."""
+        return await self._all(
+            SegmentChange,
+            """
+            SELECT changed_at, segment_before, segment, run_id FROM segment_history
+            WHERE customer_id = %s ORDER BY changed_at DESC, run_id DESC LIMIT %s
+            """,
+            [customer_id, limit],
+        )
 
     async def get_clv_summary(self, shares: WindowShares | None = None) -> ValueSummary:
         """Total, average and median over customers with orders."""

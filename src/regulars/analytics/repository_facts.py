@@ -85,6 +85,23 @@ def purchase_facts(period: Period, chosen: SQL | Composed = everyone) -> Compose
     )
 
 
+def purchase_facts_of_one(*, with_history: bool) -> Composed:
+    """The same for `%(customer_id)s` as of `%(as_of)s`, always in the same words, so that it is planned once.
+
+    Args:
+        with_history: Whether frequency and monetary look back only to the day after `%(after)s`.
+    """
+    is_recent = SQL("ordered_on > %(after)s::date") if with_history else SQL("true")
+    return _facts.format(
+        as_of=SQL("%(as_of)s::date"),
+        chosen=SQL("= %(customer_id)s"),
+        is_recent=is_recent,
+        recent=SQL("FILTER (WHERE {})").format(is_recent) if with_history else SQL(""),
+        is_last=SQL("true"),
+        **_unasked,
+    )
+
+
 # Counting days and telling the last ones apart takes time that only the models of lifetime value have a use for.
 _bought = {
     "days": SQL("count(DISTINCT ordered_on)"),

@@ -10,8 +10,8 @@ from psycopg.types.json import Jsonb
 from regulars.analytics.models import Coverage, Method, RunKind, ScoringRequest, ScoringRun, StoredEdges
 from regulars.kit.database import Repository
 
-# A number that nothing else locks.
-_turn = 7265_0003
+turn = 7265_0003
+"""The number that a run locks, and nothing else."""
 
 
 class ScoringRunRepository(Repository):
@@ -19,7 +19,7 @@ class ScoringRunRepository(Repository):
 
     async def wait_for_turn(self) -> None:
         """Let no other run work until this transaction ends; wait for one that does."""
-        await self._execute("SELECT pg_advisory_xact_lock(%s)", [_turn])
+        await self._execute("SELECT pg_advisory_xact_lock(%s)", [turn])
 
     async def start(self, request: ScoringRequest, coverage: Coverage, started_at: datetime) -> UUID:
         """Record that a run has begun; answers its id."""

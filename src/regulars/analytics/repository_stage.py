@@ -89,6 +89,11 @@ class ScoringStageRepository(Repository):
             {"to": switch},
         )
 
+    async def count_customers(self, at_most: int) -> int:
+        """All customers, counted up to a bound."""
+        found: int = await self._value("SELECT count(*) FROM (SELECT FROM customers LIMIT %s) AS counted", [at_most])
+        return found
+
     async def count_population(self) -> Population:
         """How many of the customers with facts have a valid order, and how many have none."""
         population = await self._one(

@@ -42,8 +42,13 @@ def clv_rules(settings: Settings) -> CLVRules:
 
 def rules_of(run: ScoringRun) -> CLVRules:
     """The rules that a run used, whatever the settings say now."""
-    multipliers = {RFMSegment(name): Decimal(text) for name, text in run.parameters["multipliers"].items()}
-    return CLVRules(run.parameters["floor_days"], run.parameters["lifespan_days"], multipliers)
+    return rules_from(run.parameters)
+
+
+def rules_from(parameters: Mapping[str, Any]) -> CLVRules:
+    """The rules among the parameters that a run keeps."""
+    multipliers = {RFMSegment(name): Decimal(text) for name, text in parameters["multipliers"].items()}
+    return CLVRules(parameters["floor_days"], parameters["lifespan_days"], multipliers)
 
 
 def parameters_of(rules: CLVRules) -> Mapping[str, object]:

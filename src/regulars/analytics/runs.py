@@ -1,7 +1,7 @@
 """One scoring run, from the orders to the written scores: facts, edges, scores, rows that changed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from time import perf_counter
@@ -89,6 +89,10 @@ class ScoringService:
         self._stage = ScoringStageRepository(connection)
         self._scores = CustomerScoresRepository(connection)
         self._forecasts = ForecastRepository(connection)
+
+    def rows_of(self, customer_ids: Sequence[UUID] | None) -> int | Callable[[int], Awaitable[int]]:
+        """How many customers a run is about, or what counts all of them up to a bound."""
+        return self._stage.count_customers if customer_ids is None else len(customer_ids)
 
     async def score_customers(self, request: ScoringRequest) -> ScoringRun:
         """Run from orders to scores: facts are computed once, only rows that changed are written.

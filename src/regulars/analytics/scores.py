@@ -61,4 +61,4 @@ class ScoreReader:
         run = latest if latest is not None and latest.started_at >= scored_at else await self._runs.get(run_id)
         if run is None:
             return ScoreOrigin(None, scored_at, Period(today))
-        return ScoreOrigin(run, run.finished_at, run.period)
+        return ScoreOrigin(run, run.finished_at or scored_at, run.period)

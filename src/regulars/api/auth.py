@@ -97,7 +97,7 @@ async def get_me(caller: SignedIn) -> PrincipalResponse:
     refusals=[WeakPassword, TooManyAttempts],
 )
 async def change_password(change: PasswordChange, caller: MayChangePassword, passwords: PasswordsDep) -> None:
-    """All other sessions end at once. This one goes on: its access token and its refresh token stay good."""
+    """All other sessions end within seconds. This one goes on: its access token and its refresh token stay good."""
     await passwords.change_own(caller, change.current_password, change.new_password)
 
 

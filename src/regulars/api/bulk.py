@@ -8,6 +8,7 @@ from regulars.api.access import requires
 from regulars.api.customers import CustomersDep
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.idempotency import Answer, OnceDep
+from regulars.api.long_work import LongWorkDep
 from regulars.api.routing import Router
 from regulars.customers.schemas_bulk import BulkCustomerStatusUpdate, BulkTagUpdate
 from regulars.flows import deactivate_customers
@@ -34,6 +35,7 @@ async def bulk_update_status(
     clock: ClockDep,
     caller: MayWrite,
     once: OnceDep,
+    long_work: LongWorkDep,
 ) -> Response:
     """Each customer is told apart: changed, so already, or failed and why. Who is deactivated is signed out."""
 
@@ -43,7 +45,7 @@ async def bulk_update_status(
         )
         return Answer(result, status=200)
 
-    return await once.run(work)
+    return await once.run(lambda: long_work.run("bulk_update_status", update, work, rows=len(update.customer_ids)))
 
 
 @router.post(
@@ -54,10 +56,12 @@ async def bulk_update_status(
     long_work=True,
     refusals=[BulkRejected],
 )
-async def bulk_update_tags(update: BulkTagUpdate, customers: CustomersDep, caller: MayWrite, once: OnceDep) -> Response:
+async def bulk_update_tags(
+    update: BulkTagUpdate, customers: CustomersDep, caller: MayWrite, once: OnceDep, long_work: LongWorkDep
+) -> Response:
     """A customer who would have more than 50 tags fails and keeps those of before."""
 
     async def work() -> Answer:
         return Answer(await customers.bulk_update_tags(update, by=caller), status=200)
 
-    return await once.run(work)
+    return await once.run(lambda: long_work.run("bulk_update_tags", update, work, rows=len(update.customer_ids)))

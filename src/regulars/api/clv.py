@@ -35,11 +35,22 @@ CLVDep = Annotated[CLVService, Depends(clv_service)]
 
 
 @router.post(
-    "/analytics/clv/calculate", operation_id="calculate_clv", summary="Calculate lifetime values", long_work=True
+    "/analytics/clv/calculate",
+    operation_id="calculate_clv",
+    summary="Calculate lifetime values",
+    response_model=CLVAnalysisResponse,
+    long_work=True,
 )
-async def calculate_clv(request: CLVCalculationRequest, clv: CLVDep, caller: MayRun) -> CLVAnalysisResponse:
+async def calculate_clv(
+    request: CLVCalculationRequest, clv: CLVDep, caller: MayRun, long_work: LongWorkDep
+) -> Response:
     """As of the store's today. Without `recalculate` only stale values are made anew."""
-    return await clv.calculate_clv(request, by=caller)
+
+    async def work() -> Answer:
+        return Answer(await clv.calculate_clv(request, by=caller), status=200)
+
+    rows = clv.rows_of(request.customer_ids)
+    return (await long_work.run("calculate_clv", request, work, rows=rows, is_shared=True)).response()
 
 
 @router.get(

@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, IfMatchDep, SettingsDep, TransactionDep
 from regulars.api.downloads import download
+from regulars.api.long_work import LongWorkDep
 from regulars.api.routing import Router
 from regulars.customers.access import own_fields
 from regulars.customers.errors import AgeRestriction, CustomerErased, EmailTaken, PhoneTaken
@@ -22,7 +23,7 @@ from regulars.customers.schemas import (
 )
 from regulars.customers.schemas_search import RetailCustomerListQuery, RetailCustomerSearchFilters
 from regulars.customers.service import RetailCustomerService
-from regulars.flows import deactivate_customers
+from regulars.flows import change_profiles, deactivate_customers
 from regulars.kit.csv_files import media_type as csv_type
 from regulars.kit.preconditions import etag_of
 from regulars.kit.schemas import Id, Page
@@ -64,10 +65,15 @@ CustomersDep = Annotated[RetailCustomerService, Depends(customer_service)]
     refusals=[EmailTaken, PhoneTaken, AgeRestriction],
 )
 async def create_customer(
-    customer: RetailCustomerCreate, customers: CustomersDep, caller: MayCreate, response: Response
+    customer: RetailCustomerCreate,
+    connection: TransactionDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    caller: MayCreate,
+    response: Response,
 ) -> RetailCustomerResponse:
     """The customer gets a number. No two customers share an e-mail address or a phone number."""
-    created = await customers.create_customer(customer, by=caller)
+    created = await change_profiles.create_customer(connection, customer, by=caller, settings=settings, clock=clock)
     response.headers["Location"] = f"{prefix}/{created.id}"
     return _tagged(created, response)
 
@@ -99,12 +105,19 @@ async def search_customers(
     responses={200: {"content": {csv_type: {"schema": {"type": "string"}, "example": _csv_example}}}},
 )
 async def export_customers(
-    filters: RetailCustomerSearchFilters, customers: CustomersDep, clock: ClockDep, caller: MayExport
-) -> StreamingResponse:
+    filters: RetailCustomerSearchFilters,
+    customers: CustomersDep,
+    clock: ClockDep,
+    caller: MayExport,
+    long_work: LongWorkDep,
+) -> Response:
     """Every match, as of one moment; limit and offset do not count. Columns are the fields of RetailCustomerResponse.
 
     UTF-8 with a header row. Lists are JSON. A text that a spreadsheet would take for a formula gets a leading `'`.
     """
+    rows = customers.count_for_export(filters, by=caller)
+    if promised := await long_work.promise("export_customers", filters, rows=rows):
+        return promised.response()
     name = f"customers-{clock.today()}.csv"
     return await download(lambda file: customers.export_customers(filters, file, by=caller), csv_type, name=name)
 
@@ -153,7 +166,9 @@ async def get_customer(
 async def update_customer(
     customer_id: Id,
     update: RetailCustomerUpdate,
-    customers: CustomersDep,
+    connection: TransactionDep,
+    settings: SettingsDep,
+    clock: ClockDep,
     caller: MayWrite,
     precondition: IfMatchDep,
     response: Response,
@@ -162,7 +177,10 @@ async def update_customer(
 
     Another e-mail address or phone number is unproved until it is verified. The version counts these changes.
     """
-    return _tagged(await customers.update_customer(customer_id, update, by=caller, precondition=precondition), response)
+    updated = await change_profiles.update_customer(
+        connection, customer_id, update, by=caller, settings=settings, clock=clock, precondition=precondition
+    )
+    return _tagged(updated, response)
 
 
 @router.post(

@@ -15,6 +15,7 @@ from regulars.api.problems import respond
 from regulars.kit.database import refusal_for
 from regulars.kit.errors import Internal, Refusal
 from regulars.kit.logs import current_trace_id, log_fault, log_request
+from regulars.kit.measures import RequestMeasures
 
 probes = frozenset({"/livez", "/readyz"})
 client_went_away = 499
@@ -23,11 +24,20 @@ client_went_away = 499
 class Edge:
     """ASGI middleware around everything. Nothing gets past it without a trace id, and no exception gets out."""
 
-    def __init__(self, app: ASGIApp, *, limits: Limits, allowed_hosts: list[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limits: Limits,
+        allowed_hosts: list[str],
+        in_flight: InFlight,
+        measures: RequestMeasures,
+    ) -> None:
         self._app = app
         self._limits = limits
         self._allowed_hosts = [host.lower() for host in allowed_hosts]
-        self._in_flight = InFlight(limits.in_flight)
+        self._in_flight = in_flight
+        self._measures = measures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -41,12 +51,14 @@ class Edge:
         try:
             await self._answer(scope, receive, answer)
         finally:
+            method, route, seconds = scope["method"], _route_template(scope), perf_counter() - started
+            self._measures.count(method=method, route=route, status=answer.status, seconds=seconds)
             log_request(
                 trace_id=answer.trace_id,
-                method=scope["method"],
-                route=_route_template(scope),
+                method=method,
+                route=route,
                 status=answer.status,
-                milliseconds=round((perf_counter() - started) * 1000, 1),
+                milliseconds=round(seconds * 1000, 1),
                 caller=getattr(scope["state"].get("principal"), "kind", None),
             )
 

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import Depends, Request, Response
+from fastapi.responses import HTMLResponse
 
 from regulars.api.access import PublicBySetting, public
 from regulars.api.openapi import openapi_document
+from regulars.api.reference import content_policy, reference_page
 from regulars.api.routing import Router, api_prefix
 from regulars.kit.database import Transactions, is_durable, refusal_for, schema_revision
 from regulars.kit.errors import Refusal
@@ -61,6 +63,23 @@ async def readyz(request: Request, response: Response) -> HealthResponse:
 async def openapi(request: Request) -> dict[str, Any]:
     """This document."""
     return openapi_document(request.app)
+
+
+@router.get(
+    api_prefix + "/docs",
+    operation_id="docs",
+    summary="The contract for people",
+    dependencies=[Depends(PublicBySetting("openapi_public"))],
+    produces=["text/html"],
+    response_class=HTMLResponse,
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}, "example": "<!doctype html>"}}}},
+)
+async def docs(request: Request) -> HTMLResponse:
+    """Every operation and schema on one page, which loads nothing from elsewhere and runs no script."""
+    state = request.app.state
+    if state.reference_page is None:
+        state.reference_page = reference_page(openapi_document(request.app))
+    return HTMLResponse(state.reference_page, headers={"Content-Security-Policy": content_policy()})
 
 
 async def _failed_check(database: Transactions) -> FailedCheck | None:

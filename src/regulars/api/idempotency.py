@@ -27,7 +27,6 @@ from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.errors import IdempotencyKeyInvalid
 from regulars.api.problems import respond
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection
 from regulars.kit.errors import Refusal
 from regulars.kit.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
 from regulars.kit.security import Principal
@@ -63,7 +62,6 @@ class Answer:
 class Once:
     """Runs work at most once for a key; without a key it just runs it."""
 
-    connection: Connection
     keys: IdempotencyKeys
     clock: Clock
     request: KeyedRequest | None
@@ -85,21 +83,25 @@ class Once:
         if kept := await self.keys.claim(self.request, now=self.clock.now()):
             return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})
         response, concerns = await self._answer(work)
-        headers = {name: response.headers[name] for name in _kept_headers if name in response.headers}
-        await self.keys.keep(
-            self.request, StoredAnswer(response.status_code, headers, bytes(response.body)), concerns=concerns
-        )
+        await self.keys.keep(self.request, kept_form_of(response), concerns=concerns)
         return response
 
     async def _answer(self, work: Callable[[], Awaitable[Answer]]) -> tuple[Response, UUID | None]:
+        await self.keys.begin_work()
         try:
-            async with self.connection.transaction():
-                answer = await work()
+            answer = await work()
         except Refusal as refusal:
             if refusal.status not in _kept_refusals or isinstance(refusal, Validation):
                 raise
+            await self.keys.undo_work()
             return respond(refusal, self.trace_id), None
         return answer.response(), answer.concerns
+
+
+def kept_form_of(response: Response) -> StoredAnswer:
+    """An answer as it is kept to be given again."""
+    headers = {name: response.headers[name] for name in _kept_headers if name in response.headers}
+    return StoredAnswer(response.status_code, headers, bytes(response.body))
 
 
 async def once(
@@ -119,7 +121,7 @@ async def once(
     """
     keys = IdempotencyKeys(transaction, timedelta(days=settings.idempotency_days))
     keyed = None if key is None else await _keyed(request)
-    return Once(transaction, keys, clock, keyed, request.state.trace_id)
+    return Once(keys, clock, keyed, request.state.trace_id)
 
 
 OnceDep = Annotated[Once, Depends(once)]

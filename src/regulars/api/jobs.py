@@ -50,6 +50,7 @@ async def get_job(job_id: Id, jobs: JobsDep, clock: ClockDep, caller: MayRead) -
             "content": {
                 "application/json": {"schema": {"type": "object"}, "example": {"requested": 1, "changed": 1}},
                 csv_type: {"schema": {"type": "string"}, "example": "id,customer_number\r\n"},
+                "application/zip": {"schema": {"type": "string", "format": "binary"}},
             },
         }
     },

@@ -38,11 +38,16 @@ class Limits:
 
 
 class InFlight:
-    """Counts the requests at work and sheds what is too much."""
+    """Counts the requests at work and sheds what is too much.
+
+    Attributes:
+        now: Requests at work.
+        shed: How many were refused since the process began.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._now = 0
+        self.now = self.shed = 0
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -51,13 +56,14 @@ class InFlight:
         Raises:
             Overloaded: all places are taken.
         """
-        if self._now >= self._most:
+        if self.now >= self._most:
+            self.shed += 1
             raise Overloaded(retry_after=1)
-        self._now += 1
+        self.now += 1
         try:
             yield
         finally:
-            self._now -= 1
+            self.now -= 1
 
 
 def check_envelope(scope: Scope, limits: Limits, allowed_hosts: Sequence[str]) -> None:

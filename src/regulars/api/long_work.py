@@ -5,8 +5,8 @@
         async def work() -> Answer:
             return Answer(await clv.calculate_clv(request, by=caller), status=200)
 
-        answer = await long_work.run("calculate_clv", request, work, rows=clv.count_concerned)
-        return answer.response()
+        rows = clv.rows_of(request.customer_ids)
+        return (await long_work.run("calculate_clv", request, work, rows=rows, is_shared=True)).response()
 
 `Prefer: respond-async`, or more rows than the setting `sync_max_customers`, makes it a job of the kind that is named,
 which `regulars.jobs.kinds` must know. Under an Idempotency-Key the whole call goes into `once.run`.
@@ -84,40 +84,44 @@ class LongWork:
         is_shared: bool = False,
         customer_id: UUID | None = None,
     ) -> Answer:
-        """The answer of the work, or 202 with a job that does it.
+        """The answer of the work, done now, or what `promise()` answers."""
+        promised = await self.promise(kind, request, rows=rows, is_shared=is_shared, customer_id=customer_id)
+        return await work() if promised is None else promised
+
+    async def promise(
+        self,
+        kind: str,
+        request: BaseModel,
+        *,
+        rows: Rows = 0,
+        is_shared: bool = False,
+        customer_id: UUID | None = None,
+    ) -> Answer | None:
+        """202 with a job that does it; None if it is to be done now, with the time that the statements of a worker get.
 
         Args:
             kind: Of the job.
             request: The body; the job gets it.
-            work: Does it now, with more time than other requests have for one statement.
             rows: How many it is about.
             is_shared: Whether the result is the same for all who may ask: then nobody starts what is under way already.
             customer_id: The person it is about, if it is about one.
         """
+        jobs = Jobs(self.connection, self.clock)
         same_as = _same_as(kind, request, self.caller) if is_shared else None
-        under_way = await self._jobs.find_unfinished(same_as, by=self.caller) if same_as else None
-        if under_way is not None:
-            return self._accepted(under_way)
-        if await self.is_job(rows):
+        job = await jobs.find_unfinished(same_as, by=self.caller) if same_as else None
+        if job is None and await self.is_job(rows):
             given = request.model_dump_json(exclude_unset=True).encode()
-            return self._accepted(
-                await self._jobs.start(kind, by=self.caller, given=given, same_as=same_as, customer_id=customer_id)
-            )
+            job = await jobs.start(kind, by=self.caller, given=given, same_as=same_as, customer_id=customer_id)
+        if job is not None:
+            return accepted(job, self.clock)
         await allow_long_work(self.connection)
-        return await work()
+        return None
 
     async def is_job(self, rows: Rows) -> bool:
         """Whether the caller asked for a job, or it is about too many rows for a request."""
         if self.is_preferred:
             return True
         return (rows if isinstance(rows, int) else await rows(self.most_rows + 1)) > self.most_rows
-
-    @property
-    def _jobs(self) -> Jobs:
-        return Jobs(self.connection, self.clock)
-
-    def _accepted(self, job: Job) -> Answer:
-        return accepted(job, self.clock)
 
 
 def accepted(job: Job, clock: Clock) -> Answer:

@@ -15,6 +15,7 @@ from regulars.kit.errors import NotFound
 from regulars.kit.schemas import Id, Slice
 from regulars.kit.security import Principal
 from regulars.loyalty.errors import (
+    AccountUnderReview,
     AlreadyCredited,
     CustomerInactive,
     InsufficientPoints,
@@ -89,7 +90,7 @@ async def earn_loyalty_points(
     summary="Redeem points",
     status_code=201,
     response_model=LoyaltyTransactionResponse,
-    refusals=[CustomerErased, CustomerInactive, InsufficientPoints, LimitExceeded],
+    refusals=[CustomerErased, CustomerInactive, AccountUnderReview, InsufficientPoints, LimitExceeded],
 )
 async def redeem_loyalty_points(
     redemption: LoyaltyPointsRedeem, loyalty: LoyaltyDep, caller: MayRedeem, once: OnceDep

@@ -59,7 +59,7 @@ _with_body: Refusals = (
     UnknownField,
     InvalidCharacters,
 )
-_with_query: Refusals = (Validation, UnknownField, InvalidCharacters)
+_with_query: Refusals = (errors.UriTooLong, Validation, UnknownField, InvalidCharacters)
 _with_key: Refusals = (errors.IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress)
 
 

@@ -1,4 +1,4 @@
-"""Orders: take in what customers bought, one by one or in bulk."""
+"""Orders: take in what customers bought, one by one or in bulk, find it, and take it back."""
 
 from typing import Annotated
 
@@ -8,18 +8,24 @@ from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.idempotency import Answer, OnceDep
 from regulars.api.routing import Router
-from regulars.api.uploads import Imports, csv_type, ndjson_type
+from regulars.api.uploads import Imports
 from regulars.customers.errors import CustomerErased
+from regulars.flows import refund_order as taking_back
+from regulars.flows.import_uploads import csv_type, ndjson_type
 from regulars.flows.record_purchase import record_purchase
 from regulars.kit.errors import NotFound
-from regulars.kit.schemas import Source
+from regulars.kit.schemas import Accepted, Page, Source
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
-from regulars.orders.errors import OrderConflict, SourceForbidden
+from regulars.orders.errors import OrderCancelled, OrderConflict, RefundConflict, RefundExceedsOrder, SourceForbidden
+from regulars.orders.keys import OrderKeyText, parse_order_key
 from regulars.orders.schemas import ImportResult, OrderCreate, OrderResponse
-from regulars.orders.service import own_source
+from regulars.orders.schemas_refunds import OrderCancel, RefundCreate, RefundResponse
+from regulars.orders.schemas_search import OrderSearchFilters
+from regulars.orders.service import OrderService, own_source
 
-router = Router(prefix="/api/v1/orders", tags=["Orders"])
+prefix = "/api/v1/orders"
+router = Router(prefix=prefix, tags=["Orders"])
 
 _file_examples = {
     csv_type: {
@@ -33,6 +39,8 @@ _file_examples = {
 }
 
 MayWrite = Annotated[Principal, requires("orders:write")]
+MayRead = Annotated[Principal, requires("orders:read", own=True)]
+MayRefund = Annotated[Principal, requires("orders:refund")]
 MayImport = Annotated[Principal, requires("orders:import")]
 
 
@@ -63,11 +71,94 @@ async def record_order(
     caller: MayWrite,
     once: OnceDep,
 ) -> Response:
-    """Recognised by source and external_id: the same order again gives the stored one, other content is refused."""
+    """Recognised by source and external_id: the same order again gives the stored one, other content is refused.
+
+    Sent again with a later status, the order goes forward: pending, paid, fulfilled, cancelled. It earns points once,
+    when it is paid. A status that the order has passed already changes nothing.
+    """
 
     async def work() -> Answer:
         purchase = await record_purchase(connection, order, by=caller, settings=settings, clock=clock)
-        return Answer(purchase.order, status=201 if purchase.is_new else 200, concerns=purchase.order.customer_id)
+        location = {"Location": f"{prefix}/{purchase.order.id}"} if purchase.is_new else {}
+        return Answer(purchase.order, 201 if purchase.is_new else 200, location, purchase.order.customer_id)
+
+    return await once.run(work)
+
+
+@router.get("", operation_id="list_orders", summary="Find orders")
+async def list_orders(
+    filters: Annotated[OrderSearchFilters, Query()], connection: TransactionDep, caller: MayRead
+) -> Page[OrderResponse]:
+    """All filters must hold. Customers see their own orders, API clients those of their source or of one customer."""
+    return await OrderService(connection).list_orders(filters, by=caller)
+
+
+@router.get("/{order_id}", operation_id="get_order", summary="Read an order", refusals=[CustomerErased])
+async def get_order(order_id: OrderKeyText, connection: TransactionDep, caller: MayRead) -> OrderResponse:
+    """With its lines and refunds, by its id or by `source:external_id`."""
+    return await OrderService(connection).get_order(parse_order_key(order_id), by=caller)
+
+
+@router.post(
+    "/{order_id}/refunds",
+    operation_id="refund_order",
+    summary="Refund an order",
+    status_code=201,
+    response_model=RefundResponse,
+    responses={
+        200: {"model": RefundResponse, "description": "The same refund was stored before."},
+        202: {"model": Accepted, "description": "The order is not known yet; the refund is held for it."},
+    },
+    refusals=[CustomerErased, OrderCancelled, RefundConflict, RefundExceedsOrder],
+)
+async def refund_order(
+    order_id: OrderKeyText,
+    refund: RefundCreate,
+    connection: TransactionDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    caller: MayRefund,
+    once: OnceDep,
+) -> Response:
+    """An amount, or lines that are brought back; as often as there is something left. Points go back in proportion.
+
+    Recognised by refund_id: the same refund again gives the stored one, other content is refused. By the setting
+    `early_refunds`, one that names an order by `source:external_id` before it came is refused or held for it.
+    """
+    key = parse_order_key(order_id)
+
+    async def work() -> Answer:
+        done = await taking_back.refund_order(connection, key, refund, by=caller, settings=settings, clock=clock)
+        if done is None:
+            return Answer(Accepted(), 202)
+        return Answer(done.refund, 201 if done.is_new else 200, concerns=done.refund.customer_id)
+
+    return await once.run(work)
+
+
+@router.post(
+    "/{order_id}/cancel",
+    operation_id="cancel_order",
+    summary="Cancel an order",
+    response_model=OrderResponse,
+    responses={202: {"model": Accepted, "description": "The order is not known yet; the cancellation is held for it."}},
+    refusals=[CustomerErased],
+)
+async def cancel_order(
+    order_id: OrderKeyText,
+    connection: TransactionDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    caller: MayRefund,
+    once: OnceDep,
+    cancel: OrderCancel | None = None,
+) -> Response:
+    """The order counts no more, and all of its points are taken back. A cancelled order stays as it is."""
+    key, reason = parse_order_key(order_id), cancel or OrderCancel()
+
+    async def work() -> Answer:
+        order = await taking_back.cancel_order(connection, key, reason, by=caller, settings=settings, clock=clock)
+        return Answer(order, 200, concerns=order.customer_id) if order else Answer(Accepted(), 202)
 
     return await once.run(work)
 
@@ -88,6 +179,7 @@ async def import_orders(
     caller: MayImport,
     source: Annotated[Source | None, Query(description="An API client may leave it out: its own is filled in.")] = None,
     idempotency_key: Annotated[str | None, Header(description="Makes a repeat harmless.")] = None,  # noqa: ARG001
+    prefer: Annotated[str | None, Header(description="`respond-async` imports by a job: 202.")] = None,  # noqa: ARG001
 ) -> Response:
     """One order a line, with the fields of `docs/reference/order-files.md`; bad lines are told, the others imported."""
-    return await imports.run(own_source(source, caller, place="query"))
+    return await imports.run(own_source(source, caller, place="query"), by=caller)

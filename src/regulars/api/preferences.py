@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import Depends, Query, Response
 
 from regulars.api.access import requires
-from regulars.api.deps import ClockDep, IfMatchDep, TransactionDep
+from regulars.api.deps import ClockDep, IfMatchDep, SettingsDep, TransactionDep
 from regulars.api.routing import Router
 from regulars.customers.errors import CustomerErased
+from regulars.flows import read_preferences
 from regulars.kit.preconditions import etag_of
 from regulars.kit.schemas import Id, OneOf
 from regulars.kit.security import Principal
@@ -38,11 +39,20 @@ PreferencesDep = Annotated[PreferenceService, Depends(preference_service)]
 
 @router.get("", operation_id="list_preferences", summary="Read preferences", refusals=[CustomerErased])
 async def list_preferences(
-    customer_id: Id, preferences: PreferencesDep, caller: MayRead, preference_type: OfType = None
+    customer_id: Id,
+    connection: TransactionDep,
+    settings: SettingsDep,
+    clock: ClockDep,
+    caller: MayRead,
+    preference_type: OfType = None,
 ) -> list[CustomerPreferenceResponse]:
-    """At most 200, by type and key. Each has the etag that a change of it may send as If-Match."""
-    found = await preferences.get_customer_preferences(customer_id, preference_type, by=caller)
-    return [CustomerPreferenceResponse.of(preference) for preference in found]
+    """What was stated, at most 200, by type and key; then what the orders show, with `origin` `derived`.
+
+    Each stated one has the etag that a change of it may send as If-Match.
+    """
+    return await read_preferences.list_preferences(
+        connection, customer_id, preference_type, by=caller, settings=settings, clock=clock
+    )
 
 
 @router.post(

@@ -13,6 +13,8 @@ from regulars.analytics.schemas import (
 )
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
+from regulars.api.idempotency import Answer
+from regulars.api.long_work import LongWorkDep
 from regulars.api.routing import Router
 from regulars.api.tables import ReportFormatDep, as_table
 from regulars.customers.errors import CustomerErased
@@ -38,12 +40,20 @@ RFMDep = Annotated[RFMService, Depends(rfm_service)]
     "/analytics/rfm/calculate",
     operation_id="calculate_rfm_scores",
     summary="Score customers by recency, frequency and money",
+    response_model=RFMAnalysisResponse,
     long_work=True,
     refusals=[NotFound],
 )
-async def calculate_rfm_scores(request: RFMAnalysisRequest, rfm: RFMDep, caller: MayRun) -> RFMAnalysisResponse:
+async def calculate_rfm_scores(
+    request: RFMAnalysisRequest, rfm: RFMDep, caller: MayRun, long_work: LongWorkDep
+) -> Response:
     """As of the store's today. Without `recalculate` only stale scores are made anew, with the latest edges."""
-    return await rfm.calculate_rfm_scores(request, by=caller)
+
+    async def work() -> Answer:
+        return Answer(await rfm.calculate_rfm_scores(request, by=caller), status=200)
+
+    rows = rfm.rows_of(request.customer_ids)
+    return (await long_work.run("calculate_rfm_scores", request, work, rows=rows, is_shared=True)).response()
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""Order files that come in a request: kept on disk while they arrive, imported once they are whole."""
+"""Order files that come in a request: kept on disk while they arrive, imported once they are whole, or by a job."""
 
 import hashlib
 import tempfile
@@ -11,24 +11,16 @@ from typing import IO
 from fastapi import Request, Response
 
 from regulars.api.errors import UnsupportedMediaType
-from regulars.api.idempotency import keyed_request
-from regulars.flows.import_orders import import_orders
-from regulars.flows.importing.files import read_text
-from regulars.flows.importing.problems import sentences
-from regulars.flows.importing.readers import read_csv, read_ndjson
-from regulars.flows.importing.result import Reject
-from regulars.flows.importing.rows import ImportRows, UnusableFile
+from regulars.api.idempotency import kept_form_of, keyed_request
+from regulars.api.long_work import accepted, prefers_job
+from regulars.flows.import_uploads import csv_type, import_upload, ndjson_type, require_usable
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, Database, DatabaseUnavailable
-from regulars.kit.errors import OperatorError
+from regulars.kit.database import Connection, Database
 from regulars.kit.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
+from regulars.kit.jobs import Jobs
+from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
-from regulars.kit.validation import Validation
-from regulars.orders.schemas import ImportLineError, ImportResult
 
-_what_a_file_is = "must be UTF-8 text: JSON lines, or CSV with the columns order_id, ordered_at, total and a customer's"
-csv_type, ndjson_type = "text/csv", "application/x-ndjson"
-most_errors = 1_000
 _in_memory_bytes = 1 << 20
 
 
@@ -39,24 +31,13 @@ class Upload:
     Attributes:
         media_type: What the caller said it is.
         digest: SHA-256 of its bytes.
+        lines: How many it has.
     """
 
     file: IO[bytes]
     media_type: str
     digest: bytes
-
-    @contextmanager
-    def rows(self) -> Iterator[ImportRows]:
-        """The orders in the file.
-
-        Raises:
-            Validation: it is empty, no UTF-8 text, or lacks a column. What it holds is not repeated.
-        """
-        read = read_csv if self.media_type == csv_type else read_ndjson
-        try:
-            yield read(read_text(self.file, name="The body"), {})
-        except UnusableFile as error:
-            raise Validation.at("", "format", _what_a_file_is) from error
+    lines: int
 
 
 @contextmanager
@@ -75,12 +56,13 @@ async def receive(request: Request, file: IO[bytes]) -> Upload:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in (csv_type, ndjson_type):
         raise UnsupportedMediaType
-    digest = hashlib.sha256()
+    digest, lines = hashlib.sha256(), 0
     async for piece in request.stream():
         digest.update(piece)
+        lines += piece.count(b"\n")
         file.write(piece)
     file.seek(0)
-    return Upload(file, media_type, digest.digest())
+    return Upload(file, media_type, digest.digest(), lines)
 
 
 @dataclass(frozen=True)
@@ -89,6 +71,7 @@ class Imports:
 
     An import commits piece by piece, so that its key cannot be claimed in the same transaction: the answer is kept when
     all is done. What was repeated meanwhile, or after a crash, finds its orders written and leaves them as they are.
+    A job is promised in one transaction with its key.
     """
 
     request: Request
@@ -96,8 +79,8 @@ class Imports:
     settings: Settings
     clock: Clock
 
-    async def run(self, source: str) -> Response:
-        """Take in the file, import it and answer; or give the answer again that was kept for the same file.
+    async def run(self, source: str, *, by: Principal) -> Response:
+        """Take in the file and import it, or promise to; or give the answer again that was kept for the same file.
 
         Raises:
             UnsupportedMediaType: there is no body.
@@ -110,36 +93,40 @@ class Imports:
             keyed = self._keyed(upload)
             if keyed and (kept := await self._find(keyed)):
                 return _replay(kept)
-            body = (await self._import(upload, source)).model_dump_json().encode()
+            if prefers_job(self.request) or upload.lines > self.settings.sync_max_customers:
+                return await self._promise(upload, source, keyed, by)
+            body = (await self._import(upload, source)).encode()
         answer = StoredAnswer(200, {"content-type": "application/json"}, body)
         if keyed and (kept := await self._keep(keyed, answer)):
             return _replay(kept)
         return Response(body, answer.status, headers=dict(answer.headers))
 
-    async def _import(self, upload: Upload, source: str) -> ImportResult:
-        rejects: list[Reject] = []
-        try:
-            with upload.rows() as rows:
-                result = await import_orders(
-                    self.database.url,
-                    rows,
-                    source=source,
-                    settings=self.settings,
-                    clock=self.clock,
-                    on_reject=lambda reject: rejects.append(reject) if len(rejects) < most_errors else None,
-                )
-        except OperatorError as error:
-            raise DatabaseUnavailable(retry_after=1) from error
-        messages = sentences(self.settings.currency)
-        return ImportResult(
-            received=result.received,
-            created=result.created,
-            updated=result.updated,
-            unchanged=result.unchanged,
-            failed=result.rejected,
-            customers_created=result.customers_created,
-            errors=[ImportLineError(line=bad.line, code=bad.code, message=messages[bad.code]) for bad in rejects],
+    async def _import(self, upload: Upload, source: str) -> str:
+        result = await import_upload(
+            self.database.url,
+            upload.file,
+            upload.media_type,
+            source=source,
+            settings=self.settings,
+            clock=self.clock,
         )
+        return result.model_dump_json()
+
+    async def _promise(self, upload: Upload, source: str, keyed: KeyedRequest | None, by: Principal) -> Response:
+        """202 with a job, which gets the file."""
+        require_usable(upload.file, upload.media_type)
+        arguments = {"source": source, "media_type": upload.media_type, "lines": str(upload.lines)}
+        async with self.database.transaction() as connection:
+            keys = self._keys(connection)
+            if keyed and (kept := await keys.claim(keyed, now=self.clock.now())):
+                return _replay(kept)
+            job = await Jobs(connection, self.clock).start(
+                "import_orders", by=by, arguments=arguments, given=upload.file
+            )
+            response = accepted(job, self.clock).response()
+            if keyed:
+                await keys.keep(keyed, kept_form_of(response))
+        return response
 
     def _keyed(self, upload: Upload) -> KeyedRequest | None:
         if "idempotency-key" not in self.request.headers:

@@ -94,12 +94,21 @@ async def _export(url: str, settings: Settings, filters: RetailCustomerSearchFil
 async def _read(url: str, settings: Settings, identifier: str) -> RetailCustomerResponse:
     async with one_transaction(url) as connection:
         customers = RetailCustomerService(connection, settings, settings.clock)
-        try:
-            return await _find(customers, identifier)
-        except NotFound as error:
-            raise OperatorError("There is no such customer.", "Look for it with `regulars customers list`.") from error
-        except CustomerErased as error:
-            raise OperatorError(error.title(), "Only the orders and the points are left.") from error
+        return await find_customer(customers, identifier)
+
+
+async def find_customer(customers: RetailCustomerService, identifier: str) -> RetailCustomerResponse:
+    """The customer whom the operator means.
+
+    Raises:
+        OperatorError: nobody is called so, or nobody any more.
+    """
+    try:
+        return await _find(customers, identifier)
+    except NotFound as error:
+        raise OperatorError("There is no such customer.", "Look for it with `regulars customers list`.") from error
+    except CustomerErased as error:
+        raise OperatorError(error.title(), "Only the orders and the points are left.") from error
 
 
 async def _find(customers: RetailCustomerService, identifier: str) -> RetailCustomerResponse:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,9 +14,8 @@ from regulars.kit.database import Database
 from regulars.kit.errors import NotFound, OperatorError, Refusal
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings, load_settings
-from regulars.loyalty.audit import AuditService, LedgerAudit
+from regulars.loyalty.audit import AuditService, LedgerReview
 from regulars.loyalty.expiry import Expired, expire_all
-from regulars.loyalty.opening import OpeningLine, OpeningOutcome, import_opening_balances, read_opening_lines
 from regulars.loyalty.reports import LedgerExplanation, LoyaltyReportService
 
 app = typer.Typer(help="Points: audit, expiry, explanation.", no_args_is_help=True)
@@ -25,12 +23,17 @@ app = typer.Typer(help="Points: audit, expiry, explanation.", no_args_is_help=Tr
 
 @app.command("audit")
 def audit(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """Check every rule of the ledger; exit code 1 and the broken rules if it does not add up."""
+    """Check every rule of the ledger; exit code 1 and the broken rules if it does not add up.
+
+    Customers whose points do not add up cannot redeem until an audit finds that they do.
+    """
     settings = load_settings()
     with ready_database(settings) as url:
-        found = asyncio.run(_audit(url))
+        review = asyncio.run(_audit(url, settings))
+    found = review.audit
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "violations": found.violations}))
+        under_review = [str(customer_id) for customer_id in review.under_review]
+        typer.echo(json.dumps({**asdict(found), "violations": found.violations, "under_review": under_review}))
     else:
         for rule, count in found.counts.items():
             if count:
@@ -39,13 +42,15 @@ def audit(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON o
             f"{found.transactions:,} transactions, {len(found.counts)} rules, {found.violations:,} violations;"
             f" digest {found.digest}"
         )
+        if review.under_review or review.released:
+            typer.echo(f"{len(review.under_review):,} customers may not redeem; {review.released:,} may again.")
     if found.violations:
         raise typer.Exit(1)
 
 
-async def _audit(url: str) -> LedgerAudit:
+async def _audit(url: str, settings: Settings) -> LedgerReview:
     async with one_transaction(url) as connection:
-        return await AuditService(connection).audit_ledger()
+        return await AuditService(connection).review_ledger(now=settings.clock.now())
 
 
 @app.command("expire")
@@ -86,41 +91,3 @@ async def _explain(url: str, settings: Settings, customer_number: str) -> Ledger
             raise OperatorError(f"There is no customer {customer_number}.", "Look the number up.") from error
         except Refusal as refusal:
             raise OperatorError(refusal.title(), "Choose another customer.") from refusal
-
-
-def import_points(
-    file: Annotated[
-        Path, typer.Argument(help="CSV: customer_number, points, expires_on (YYYY-MM-DD or empty).", show_default=False)
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print what became of each customer as JSON.")] = False,
-) -> None:
-    """Bring in the points of an older system; a customer has one opening balance, so a repeat changes nothing."""
-    settings = load_settings()
-    lines = read_opening_lines(file)
-    with ready_database(settings) as url:
-        outcomes = asyncio.run(_import(url, settings, lines))
-    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in opening_statuses}
-    points = sum(outcome.points for outcome in outcomes)
-    if as_json:
-        typer.echo(json.dumps({**counts, "points": points, "customers": [asdict(outcome) for outcome in outcomes]}))
-    else:
-        for outcome in outcomes:
-            if outcome.status in {"not_found", "expired"}:
-                typer.echo(f"{outcome.customer_number}: {opening_statuses[outcome.status]}", err=True)
-        told = ", ".join(f"{count:,} {opening_statuses[status]}" for status, count in counts.items())
-        typer.echo(f"{points:,} points brought in; customers: {told}.")
-    if counts["not_found"]:
-        raise typer.Exit(2)
-
-
-opening_statuses = {
-    "imported": "imported",
-    "unchanged": "had theirs already",
-    "not_found": "not found",
-    "expired": "with nothing that has not expired",
-}
-
-
-async def _import(url: str, settings: Settings, lines: list[OpeningLine]) -> list[OpeningOutcome]:
-    async with Database(url, size=1) as database:
-        return await import_opening_balances(database, settings.clock, lines, by=operator)

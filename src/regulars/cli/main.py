@@ -6,7 +6,23 @@ import typer
 from rich.console import Console
 
 from regulars import __version__
-from regulars.cli import backtest, clients, customers, demo, imports, ledger, migrate, score, serve, users, worker
+from regulars.cli import (
+    backtest,
+    clients,
+    consents,
+    customers,
+    demo,
+    imports,
+    ledger,
+    migrate,
+    nightly,
+    privacy,
+    rebuild,
+    score,
+    serve,
+    users,
+    worker,
+)
 from regulars.kit.errors import OperatorError
 
 app = typer.Typer(
@@ -21,11 +37,17 @@ app.command("migrate")(migrate.migrate_database)
 app.command("serve")(serve.serve)
 app.command("worker")(worker.run_background_work)
 app.command("score")(score.score_customers)
+app.command("nightly")(nightly.nightly)
 app.command("backtest")(backtest.backtest)
-imports.app.command("points")(ledger.import_points)
+imports.app.command("consents")(consents.import_consent_file)
+customers.app.command("suppressions")(consents.export_suppressions)
+customers.app.command("erase")(privacy.erase_customer)
+customers.app.command("export-data")(privacy.export_data)
 app.add_typer(customers.app, name="customers")
 app.add_typer(imports.app, name="import")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(privacy.app, name="privacy")
+app.add_typer(rebuild.app, name="rebuild")
 app.add_typer(users.users, name="users")
 app.add_typer(clients.clients, name="clients")
 

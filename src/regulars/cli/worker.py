@@ -1,16 +1,22 @@
 """`regulars worker`: run background work, as a program of its own or beside the API."""
 
 import asyncio
+import logging
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
 
 import typer
+from procrastinate.exceptions import ProcrastinateException
+from psycopg import OperationalError
 
 from regulars.cli.context import ready_database, with_secret
 from regulars.jobs.worker import run_worker
 from regulars.kit.logs import configure_logging
 from regulars.kit.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
 
 
 def run_background_work(
@@ -23,14 +29,17 @@ def run_background_work(
     settings = load_settings()
     configure_logging()
     with ready_database(settings) as url:
-        asyncio.run(run_worker(url, with_secret(settings), until_empty=until_empty))
+        if until_empty:
+            asyncio.run(run_worker(url, with_secret(settings), until_empty=True))
+        else:
+            asyncio.run(_work_until_told(url, with_secret(settings)))
 
 
 @contextmanager
 def background_worker(url: str, settings: Settings) -> Iterator[None]:
     """Run jobs in a thread until the block ends; those that still run then have 20 seconds."""
     loop = asyncio.new_event_loop()
-    work = loop.create_task(run_worker(url, settings, install_signal_handlers=False))
+    work = loop.create_task(_keep_working(url, settings))
 
     def run() -> None:
         with suppress(asyncio.CancelledError):
@@ -45,3 +54,21 @@ def background_worker(url: str, settings: Settings) -> Iterator[None]:
         if thread.is_alive():
             loop.call_soon_threadsafe(work.cancel)
         thread.join()
+
+
+async def _work_until_told(url: str, settings: Settings) -> None:
+    work = asyncio.create_task(_keep_working(url, settings))
+    for told in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(told, work.cancel)
+    with suppress(asyncio.CancelledError):
+        await work
+
+
+async def _keep_working(url: str, settings: Settings) -> None:
+    """Run jobs until cancelled: a worker that ends because its database went away is followed by the next."""
+    while True:
+        try:
+            await run_worker(url, settings, install_signal_handlers=False)
+        except (OperationalError, ProcrastinateException) as error:
+            log.warning("the worker ended, another one follows: %s", type(error).__name__)
+        await asyncio.sleep(1)

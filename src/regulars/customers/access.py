@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from regulars.customers.errors import CustomerErased
-from regulars.customers.models import RetailCustomer
+from regulars.customers.models import CustomerState, RetailCustomer
 from regulars.customers.schemas_search import RetailCustomerSearchFilters
-from regulars.kit.errors import NotFound
+from regulars.kit.errors import NotFound, Refusal
 from regulars.kit.security import InsufficientScope, Principal
 from regulars.kit.validation import FieldError, UnknownField, messages
 
@@ -56,6 +56,15 @@ def require_visible(customer: RetailCustomer, by: Principal, scope: str) -> None
         raise CustomerErased(erased_at=customer.erased_at) if by.sees_identifiers() else NotFound
     if customer.deleted_at is not None and not by.may("customers:erase"):
         raise NotFound
+
+
+def refusal_of_state(state: CustomerState | None, by: Principal) -> Refusal | None:
+    """What a change of this one of many would be refused with; None if it can be made."""
+    if state is not None and state.erased_at is not None and by.sees_identifiers():
+        return CustomerErased(erased_at=state.erased_at)
+    if state is None or state.deleted_at is not None or state.erased_at is not None:
+        return NotFound()
+    return None
 
 
 def require_own_or(scope: str, customer_id: UUID, by: Principal) -> None:

@@ -40,3 +40,15 @@ class CustomerReactivated(Event, kind="customer.reactivated"):
 @dataclass(frozen=True, kw_only=True)
 class CustomerDeleted(Event, kind="customer.deleted"):
     """A customer was deleted, which can be undone for 30 days."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactBounced(Event, kind="contact.bounced"):
+    """Mail to the present e-mail address of a customer came back for good; no more is to be sent there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerErased(Event, kind="customer.erased"):
+    """The person behind a customer was erased; orders and points stay, without a name."""
+
+    reason: Literal["request", "deletion", "inactivity", "other"]

@@ -50,6 +50,7 @@ class NewCustomer:
         created_on: The store's day of that instant, part of the customer number.
         external_ids: The person's id in other systems, by source; no two customers share one.
         user_id: The login that belongs to the person.
+        is_guest: Whether somebody bought without being a customer.
     """
 
     profile: CustomerProfile
@@ -57,6 +58,7 @@ class NewCustomer:
     created_on: date
     external_ids: Mapping[str, str] = field(default_factory=dict)
     user_id: UUID | None = None
+    is_guest: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +76,17 @@ class RetailCustomer(CustomerProfile):
         loyalty_points: Points of the ledger; those that expired since the last run of expiry are still among them.
         tier_start_date: When the tier began; None without points ever.
         tier_expiry_date: The instant at which a tier set by hand is over.
+        email_open_rate: Share of the delivered mails that were opened, 0 to 1; None before the first.
+        email_click_rate: Share of the delivered mails in which something was clicked.
+        email_bounced_at: When mail to the present address came back for good; None if it gets through.
+        last_activity_at: The last order, or the last thing done with a mail.
         version: Counts the changes of editable fields.
+        is_guest: Whether the person bought as a guest, and has not claimed the record yet by proving an address.
     """
 
     id: UUID
     customer_number: CustomerNumber
+    is_guest: bool
     is_active: bool
     is_email_verified: bool
     is_phone_verified: bool
@@ -104,6 +112,12 @@ class RetailCustomer(CustomerProfile):
     loyalty_tier: str
     tier_start_date: datetime | None
     tier_expiry_date: datetime | None
+    email_open_rate: float | None
+    email_click_rate: float | None
+    last_email_open_date: datetime | None
+    last_email_click_date: datetime | None
+    email_bounced_at: datetime | None
+    last_activity_at: datetime | None
 
     @property
     def is_verified(self) -> bool:

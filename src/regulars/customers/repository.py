@@ -13,6 +13,8 @@ from regulars.customers.models import NewCustomer, RetailCustomer
 from regulars.customers.numbers import customer_number
 from regulars.customers.repository_changes import CustomerChangesRepository
 from regulars.customers.repository_columns import customer_rows, listed, profile_columns, select_customer
+from regulars.customers.repository_engagement import CustomerEngagementRepository
+from regulars.customers.repository_purchases import CustomerPurchasesRepository
 from regulars.customers.repository_scores import CustomerScoresRepository
 from regulars.customers.repository_search import CustomerSearchRepository
 from regulars.kit.errors import NotFound, Refusal
@@ -21,8 +23,8 @@ _taken: Mapping[str, type[Refusal]] = {"email": EmailTaken, "phone": PhoneTaken}
 
 _insert_customer = SQL("""
     WITH inserted AS (
-        INSERT INTO customers (id, customer_number, {profile}, user_id, created_at, updated_at)
-        VALUES (%(id)s, %(customer_number)s, {values}, %(user_id)s, %(created_at)s, %(created_at)s)
+        INSERT INTO customers (id, customer_number, {profile}, is_guest, user_id, created_at, updated_at)
+        VALUES (%(id)s, %(customer_number)s, {values}, %(is_guest)s, %(user_id)s, %(created_at)s, %(created_at)s)
         RETURNING *
     )
     {customer}
@@ -33,8 +35,14 @@ _insert_customer = SQL("""
 )
 
 
-class RetailCustomerRepository(CustomerChangesRepository, CustomerSearchRepository, CustomerScoresRepository):
-    """Customers on one connection; changing, searching and scoring have files of their own."""
+class RetailCustomerRepository(
+    CustomerChangesRepository,
+    CustomerSearchRepository,
+    CustomerScoresRepository,
+    CustomerPurchasesRepository,
+    CustomerEngagementRepository,
+):
+    """Customers on one connection; changing, searching, scoring, purchases and engagement have files of their own."""
 
     async def create_customer(self, new: NewCustomer) -> RetailCustomer:
         """Write a customer, number it, and claim what identifies it.
@@ -50,6 +58,7 @@ class RetailCustomerRepository(CustomerChangesRepository, CustomerSearchReposito
         parameters = asdict(new.profile) | {
             "id": customer_id,
             "customer_number": number,
+            "is_guest": new.is_guest,
             "user_id": new.user_id,
             "created_at": new.created_at,
         }
@@ -62,16 +71,18 @@ class RetailCustomerRepository(CustomerChangesRepository, CustomerSearchReposito
         await self._execute("UPDATE customers SET user_id = %s WHERE id = %s", [user_id, customer_id])
 
     async def mark_email_verified(self, customer_id: UUID, *, now: datetime) -> None:
-        """Write down that the customer has proved to read the present address."""
+        """Write down that the customer has proved to read the present address; a guest is one no more."""
         await self._execute(
-            "UPDATE customers SET is_email_verified = true, updated_at = %s WHERE id = %s AND NOT is_email_verified",
+            "UPDATE customers SET is_email_verified = true, is_guest = false, updated_at = %s"
+            " WHERE id = %s AND NOT is_email_verified",
             [now, customer_id],
         )
 
     async def mark_phone_verified(self, customer_id: UUID, *, now: datetime) -> None:
-        """Write down that the customer has proved to hold the present number."""
+        """Write down that the customer has proved to hold the present number; a guest is one no more."""
         await self._execute(
-            "UPDATE customers SET is_phone_verified = true, updated_at = %s WHERE id = %s AND NOT is_phone_verified",
+            "UPDATE customers SET is_phone_verified = true, is_guest = false, updated_at = %s"
+            " WHERE id = %s AND NOT is_phone_verified",
             [now, customer_id],
         )
 

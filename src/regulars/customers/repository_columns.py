@@ -16,8 +16,8 @@ def listed(columns: list[str], table: str | None = None) -> Composed:
 
 # A full run confirms every score, although it writes only those that changed.
 _columns = SQL("""
-    c.id, c.customer_number, {profile}, c.is_active, c.is_email_verified, c.is_phone_verified, c.user_id, c.version,
-    c.created_at, c.updated_at, c.deleted_at, c.erased_at,
+    c.id, c.customer_number, {profile}, c.is_guest, c.is_active, c.is_email_verified, c.is_phone_verified, c.user_id,
+    c.version, c.created_at, c.updated_at, c.deleted_at, c.erased_at,
     coalesce(m.total_orders, 0) AS total_orders,
     coalesce(m.net_spent, 0) AS total_spent,
     m.first_order_at AS first_order_date,
@@ -39,13 +39,21 @@ _columns = SQL("""
     coalesce((
         SELECT max(t.created_at) FROM loyalty_tier_changes t WHERE t.customer_id = c.id AND t.tier <> t.tier_before
     ), a.created_at) AS tier_start_date,
-    a.tier_until AS tier_expiry_date
+    a.tier_until AS tier_expiry_date,
+    round(g.mails_opened::numeric / nullif(g.mails_delivered, 0), 4)::float8 AS email_open_rate,
+    round(g.mails_clicked::numeric / nullif(g.mails_delivered, 0), 4)::float8 AS email_click_rate,
+    g.last_opened_at AS last_email_open_date,
+    g.last_clicked_at AS last_email_click_date,
+    CASE WHEN g.bounced_email = c.email AND g.bounced_at > coalesce(g.last_delivered_at, '-infinity')
+        THEN g.bounced_at END AS email_bounced_at,
+    greatest(m.last_order_at, g.last_activity_at) AS last_activity_at
 """).format(profile=listed(profile_columns, "c"))
 
 joined_tables = SQL("""
     LEFT JOIN customer_metrics m ON m.customer_id = c.id
     LEFT JOIN customer_scores s ON s.customer_id = c.id
     LEFT JOIN loyalty_accounts a ON a.customer_id = c.id
+    LEFT JOIN customer_engagement g ON g.customer_id = c.id
 """)
 
 

@@ -35,7 +35,7 @@ Rule: TypeAlias = Callable[[str, Any, Clock], Conditions]
 
 def conditions_of(filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions:
     """What the filters ask for, except for e-mail, phone and number, which are looked up among the claims."""
-    found = Conditions() if filters.include_deleted else Conditions((SQL("c.deleted_at IS NULL"),))
+    found = Conditions((SQL("c.erased_at IS NULL" if filters.include_deleted else "c.deleted_at IS NULL"),))
     for name, value in filters.given().items():
         if name in rules:
             found += rules[name](name, value, clock)
@@ -203,6 +203,8 @@ rules: Mapping[str, Rule] = {
     "last_order_to": _until("m.last_order_at"),
     "created_from": _since("c.created_at"),
     "created_to": _until("c.created_at"),
+    "last_activity_from": _since("greatest(m.last_order_at, g.last_activity_at)"),
+    "last_activity_to": _until("greatest(m.last_order_at, g.last_activity_at)"),
     "email_marketing_consent": _term("c.email_marketing_consent = {}"),
     "sms_marketing_consent": _term("c.sms_marketing_consent = {}"),
     "push_notification_consent": _term("c.push_notification_consent = {}"),

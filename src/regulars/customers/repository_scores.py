@@ -11,6 +11,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from psycopg.types.json import Jsonb
 
 from regulars.kit.database import Repository
+from regulars.kit.logs import current_trace_id
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,14 @@ _write = SQL("""
         SELECT customer_id, %(run_id)s, segment_before, segment, %(scored_at)s
         FROM written
         WHERE segment_before IS DISTINCT FROM segment
-        RETURNING customer_id
+        RETURNING customer_id, segment_before, segment
+    ), told AS (
+        INSERT INTO events (occurred_at, kind, customer_id, facts, trace_id)
+        SELECT %(scored_at)s, 'segment.changed', customer_id,
+               jsonb_build_object('segment_before', segment_before, 'segment', segment, 'run_id', %(run_id)s::uuid),
+               %(trace_id)s
+        FROM moved
+        WHERE segment_before IS NOT NULL
     )
     SELECT count(*) FILTER (WHERE is_changed) AS changed, (SELECT count(*) FROM moved) AS moved FROM written
 """)
@@ -199,7 +207,7 @@ class CustomerScoresRepository(Repository):
         """)
 
     async def update_rfm_scores(self, stamp: ScoringStamp, *, only_missing: bool = False) -> WrittenScores:
-        """Write scores and segments of `scored_customers`, and who moved to the history of segments.
+        """Write scores and segments of `scored_customers`, and who moved to the history of segments and to the outbox.
 
         Args:
             stamp: What is written beside them.
@@ -216,7 +224,9 @@ class CustomerScoresRepository(Repository):
         return await self._written(_write_both, stamp)
 
     async def _written(self, statement: Composed, stamp: ScoringStamp, *, only_missing: bool = False) -> WrittenScores:
-        written = await self._one(WrittenScores, statement, vars(stamp) | {"only_missing": only_missing})
+        written = await self._one(
+            WrittenScores, statement, vars(stamp) | {"only_missing": only_missing, "trace_id": current_trace_id.get()}
+        )
         return written or WrittenScores(0, 0)
 
     async def get_customers_needing_rfm_update(self, freshness: Freshness) -> list[UUID]:

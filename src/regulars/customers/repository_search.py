@@ -1,6 +1,6 @@
 """Finding customers: pages in a given order, and how many there are."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -85,12 +85,25 @@ class CustomerSearchRepository(Repository):
             return CustomerCount(total, is_estimate=False)
         return CustomerCount(max(total, await self._estimate(conditions)), is_estimate=True)
 
+    async def count_up_to(self, filters: RetailCustomerSearchFilters, clock: Clock, at_most: int) -> int:
+        """How many customers match, counted up to a bound."""
+        conditions = await self._conditions(filters, clock)
+        return 0 if conditions is None else await self._count(conditions, at_most)
+
     async def find_claim(self, kind: str, value: str) -> UUID | None:
         """The id of the customer whom an identifier in its normal form belongs to."""
         customer_id: UUID | None = await self._value(
             "SELECT customer_id FROM customer_identifiers WHERE kind = %s AND value = %s", [kind, value]
         )
         return customer_id
+
+    async def find_claims(self, kind: str, values: Sequence[str]) -> dict[str, UUID]:
+        """As `find_claim()`, for many: the ids of those that belong to somebody."""
+        rows = await self._rows(
+            "SELECT value, customer_id FROM customer_identifiers WHERE kind = %s AND value = ANY(%s)",
+            [kind, list(values)],
+        )
+        return {row[0]: row[1] for row in rows}
 
     async def _conditions(self, filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions | None:
         """The conditions of the filters; None if an identifier among them belongs to nobody."""

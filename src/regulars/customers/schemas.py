@@ -165,7 +165,7 @@ class RetailCustomerListResponse(ResponseSchema):
         shown = masked_customer(customer) if masked else customer
         computed = (
             _money(shown, settings.currency)
-            | _order_days(shown, settings)
+            | _store_days(shown, settings)
             | _segment(shown)
             | _tier(shown, settings)
             | {"masked": masked}
@@ -182,6 +182,7 @@ class RetailCustomerResponse(RetailCustomerListResponse):
     address_line2: str | None
     postal_code: str | None
     state: str | None
+    is_guest: bool = Field(description="Bought as a guest, and has not claimed the record yet.")
     is_email_verified: bool
     is_phone_verified: bool
     average_order_value: MoneyText | None
@@ -194,6 +195,12 @@ class RetailCustomerResponse(RetailCustomerListResponse):
     loyalty_points_lifetime: int
     tier_start_date: Day | None
     tier_expiry_date: Day | None = Field(description="Last day of a tier that was set by hand until a day.")
+    email_open_rate: float | None = Field(description="Share of the delivered mails that were opened.")
+    email_click_rate: float | None = Field(description="Share of the delivered mails in which something was clicked.")
+    last_email_open_date: Day | None
+    last_email_click_date: Day | None
+    email_bounced_at: Instant | None = Field(description="Since then mail to this address comes back; send none.")
+    last_activity_at: Instant | None = Field(description="Last order, or last thing done with a mail.")
     email_marketing_consent: bool
     sms_marketing_consent: bool
     push_notification_consent: bool
@@ -217,8 +224,11 @@ def _money(customer: RetailCustomer, currency: str) -> dict[str, object]:
     return {name: None if amount is None else format_money(amount, currency) for name, amount in amounts.items()}
 
 
-def _order_days(customer: RetailCustomer, settings: Settings) -> dict[str, object]:
-    instants = {name: getattr(customer, name) for name in ("first_order_date", "last_order_date")}
+_days = ("first_order_date", "last_order_date", "last_email_open_date", "last_email_click_date")
+
+
+def _store_days(customer: RetailCustomer, settings: Settings) -> dict[str, object]:
+    instants = {name: getattr(customer, name) for name in _days}
     return {name: None if instant is None else settings.clock.day_of(instant) for name, instant in instants.items()}
 
 

@@ -93,6 +93,8 @@ class RetailCustomerSearchFilters(RequestSchema):
     ordered_to: Day | None = None
     created_from: Day | None = None
     created_to: Day | None = None
+    last_activity_from: Day | None = Field(default=None, description="Last order, or last thing done with a mail.")
+    last_activity_to: Day | None = None
     email_marketing_consent: bool | None = None
     sms_marketing_consent: bool | None = None
     push_notification_consent: bool | None = None

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from regulars.customers.errors import CustomerErased
+from regulars.customers.access import refusal_of_state
 from regulars.customers.events import CustomerDeactivated, CustomerReactivated, CustomerUpdated
-from regulars.customers.models import CustomerState
 from regulars.customers.schemas_bulk import BulkCustomerStatusUpdate, BulkTagUpdate
 from regulars.customers.service_base import CustomerServiceBase
 from regulars.kit.bulk import BulkResult, bulk_result
-from regulars.kit.errors import NotFound, Refusal
+from regulars.kit.errors import Refusal
 from regulars.kit.schemas import most_tags
 from regulars.kit.security import Principal
 from regulars.kit.validation import Validation
@@ -60,7 +59,7 @@ class CustomerBulkChanges(CustomerServiceBase):
     async def _lock_all(self, ids: Sequence[UUID], by: Principal) -> dict[UUID, Refusal]:
         """Lock the customers; answers those that cannot be changed, and why."""
         states = {state.id: state for state in await self._customers.lock_states(ids)}
-        refusals = {id_: _refusal_of(states.get(id_), by) for id_ in ids}
+        refusals = {id_: refusal_of_state(states.get(id_), by) for id_ in ids}
         return {id_: refusal for id_, refusal in refusals.items() if refusal is not None}
 
     async def _audit_bulk(
@@ -69,15 +68,6 @@ class CustomerBulkChanges(CustomerServiceBase):
         if changed:
             ids = sorted(str(id_) for id_ in changed)
             await self._audit(action, by, fields=fields, facts=facts | {"customer_ids": ids})
-
-
-def _refusal_of(state: CustomerState | None, by: Principal) -> Refusal | None:
-    """What a change of this one customer would be refused with."""
-    if state is not None and state.erased_at is not None and by.sees_identifiers():
-        return CustomerErased(erased_at=state.erased_at)
-    if state is None or state.deleted_at is not None or state.erased_at is not None:
-        return NotFound()
-    return None
 
 
 def _without(ids: Sequence[UUID], refused: dict[UUID, Refusal]) -> list[UUID]:

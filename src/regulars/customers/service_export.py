@@ -1,5 +1,6 @@
 """Customers as a file: every match of the filters that a list takes."""
 
+from collections.abc import Awaitable, Callable
 from typing import IO
 
 from regulars.customers.access import is_masked_for, require_filters_allowed
@@ -16,6 +17,17 @@ _verbatim = frozenset({"phone", "total_spent", "average_order_value", "clv"})
 
 class CustomerExport(CustomerServiceBase):
     """Writing customers to files."""
+
+    def count_for_export(
+        self, filters: RetailCustomerSearchFilters, *, by: Principal
+    ) -> Callable[[int], Awaitable[int]]:
+        """What counts the customers that match, up to a bound.
+
+        Raises:
+            InsufficientScope: the filters ask for what the caller may not know.
+        """
+        require_filters_allowed(filters, by)
+        return lambda at_most: self._customers.count_up_to(filters, self._clock, at_most)
 
     async def export_customers(self, filters: RetailCustomerSearchFilters, into: IO[bytes], *, by: Principal) -> int:
         """Write every customer that matches as CSV, in the order of the filters, and answer how many there were.

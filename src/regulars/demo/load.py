@@ -1,4 +1,4 @@
-"""Fill an empty database with the demo shop and score it, keeping time."""
+"""Fill an empty database with the demo shop, its points too, and score it, keeping time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ from regulars.analytics.clv import CLVService
 from regulars.analytics.models import ScoringRequest
 from regulars.analytics.rfm import RFMService
 from regulars.analytics.schemas import CLVAnalysisResponse, RFMSegmentDistribution
+from regulars.demo.life import connections, live
 from regulars.demo.shop import Dataset, demo_orders
 from regulars.flows.import_orders import import_orders
 from regulars.flows.importing.result import ImportResult, OnProgress, be_silent
@@ -17,6 +18,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Database
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
+from regulars.loyalty.reports import LoyaltyMetrics, LoyaltyReportService
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class DemoReport:
         as_of: The store's day of the scores.
         segments: All twelve, best first.
         values: Lifetime values: totals, ranges, top customers.
+        points: Points issued, redeemed, expired, taken back and outstanding; customers by tier.
         seconds: How long each step took, by its name.
     """
 
@@ -36,13 +39,14 @@ class DemoReport:
     as_of: date
     segments: list[RFMSegmentDistribution]
     values: CLVAnalysisResponse
+    points: LoyaltyMetrics
     seconds: dict[str, float]
 
 
 async def load_demo(
     url: str, settings: Settings, dataset: Dataset, *, shifted: bool, on_progress: OnProgress = be_silent
 ) -> DemoReport:
-    """Import the orders of the demo shop and score its customers.
+    """Import the orders of the demo shop, let its customers live with their points, and score them.
 
     Args:
         url: An empty, migrated database.
@@ -63,14 +67,19 @@ async def load_demo(
         imported = await import_orders(
             url, orders, source=dataset.source, settings=settings, clock=settings.clock, on_progress=on_progress
         )
-    async with Database(url, size=1) as database, database.transaction() as connection:
-        with watch.step("score"):
-            service = RFMService(connection, settings, clock)
-            await service.score_customers(ScoringRequest(kind="all", as_of=as_of, started_by="demo"))
-        with watch.step("report"):
-            segments = await service.get_rfm_segment_distribution()
-            values = await CLVService(connection, settings, clock).get_clv_analysis(limit=5, by=operator)
-    return DemoReport(dataset, imported, as_of, segments, values, watch.seconds)
+    async with Database(url, size=connections) as database:
+        if imported.created:
+            with watch.step("points"):
+                await live(database, settings, clock, dataset)
+        async with database.transaction() as connection:
+            with watch.step("score"):
+                service = RFMService(connection, settings, clock)
+                await service.score_customers(ScoringRequest(kind="all", as_of=as_of, started_by="demo"))
+            with watch.step("report"):
+                segments = await service.get_rfm_segment_distribution()
+                values = await CLVService(connection, settings, clock).get_clv_analysis(limit=5, by=operator)
+                points = await LoyaltyReportService(connection, clock).get_loyalty_metrics()
+    return DemoReport(dataset, imported, as_of, segments, values, points, watch.seconds)
 
 
 def _at_noon(clock: Clock, day: date) -> Clock:

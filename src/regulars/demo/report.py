@@ -10,6 +10,8 @@ from rich.text import Text
 from regulars.analytics.schemas import CLVAnalysisResponse, RFMSegmentDistribution
 from regulars.demo.load import DemoReport
 from regulars.formulas.rfm import RFMSegment
+from regulars.formulas.tiers import LoyaltyTier
+from regulars.loyalty.reports import LoyaltyMetrics
 
 _bar_width = 24
 _colors = {
@@ -35,6 +37,7 @@ def report_of(demo: DemoReport, currency: str) -> RenderableType:
         Padding(_segments(demo.segments, currency), (1, 0)),
         _top_customers(demo.values, currency),
         Padding(_value_ranges(demo.values, currency), (1, 0)),
+        _points(demo.points, currency),
         _seconds(demo.seconds),
     )
 
@@ -49,6 +52,8 @@ def as_json(demo: DemoReport) -> dict[str, object]:
         "net_spent": str(_net_spent(demo)),
         "segments": {row.segment.value: row.customers for row in demo.segments if row.customers},
         "clv_total": demo.values.total,
+        "points": {**demo.points.moved, "outstanding": demo.points.totals.outstanding},
+        "tiers": {tier: figures["customers"] for tier, figures in demo.points.totals.by_tier.items()},
         "seconds": demo.seconds,
     }
 
@@ -113,6 +118,19 @@ def _value_ranges(values: CLVAnalysisResponse, currency: str) -> Table:
         bar = "█" * round(_bar_width * row.customers / most)
         table.add_row(f"{Decimal(row.lower):>8,.0f} {upper}", f"{row.customers:,}", Text(bar, style="blue"))
     return table
+
+
+def _points(points: LoyaltyMetrics, currency: str) -> Text:
+    moved = points.moved
+    tiers = ", ".join(
+        f"{points.totals.by_tier.get(tier.value, {}).get('customers', 0):,} {tier.label.lower()}"
+        for tier in LoyaltyTier
+    )
+    return Text(
+        f"Points: {moved['EARNED']:,} earned, {-moved['REDEEMED']:,} redeemed, {-moved['EXPIRED']:,} expired, "
+        f"{-moved['REFUND_CLAWBACK']:,} taken back; {points.totals.outstanding:,} outstanding, "
+        f"worth {points.liability:,.2f} {currency}\nTiers: {tiers}\n"
+    )
 
 
 def _seconds(seconds: dict[str, float]) -> Text:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from importlib.resources import files
 from itertools import accumulate
 
@@ -25,12 +26,14 @@ class Dataset:
         source: The system they came from, as an import names it.
         title: What people call it.
         last_day: Of the data, before any shift.
+        points_per_unit: Points for one unit of money, so that some customers reach each tier.
         read: Opens them.
     """
 
     source: str
     title: str
     last_day: date
+    points_per_unit: Decimal
     read: Callable[[], ImportRows]
 
 
@@ -44,9 +47,9 @@ def _installed_completejourney() -> ImportRows:
 
 
 datasets = {
-    "cdnow": Dataset("cdnow", "CDNOW, a music shop", date(1998, 6, 30), _bundled_cdnow),
+    "cdnow": Dataset("cdnow", "CDNOW, a music shop", date(1998, 6, 30), Decimal(10), _bundled_cdnow),
     "completejourney": Dataset(
-        "completejourney", "The Complete Journey, a grocer", date(2018, 1, 1), _installed_completejourney
+        "completejourney", "The Complete Journey, a grocer", date(2018, 1, 1), Decimal(1), _installed_completejourney
     ),
 }
 

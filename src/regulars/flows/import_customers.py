@@ -1,6 +1,6 @@
 """Import many customers: who they are, what identifies them, who brought them."""
 
-from regulars.flows.import_orders import parse_source
+from regulars.flows.import_orders import source_of_ids
 from regulars.flows.importing.repository_customer_rules import CustomerCheckingRepository
 from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.result import ImportResult, OnProgress, OnReject, be_silent
@@ -18,7 +18,7 @@ async def import_customers(
     url: str,
     rows: ImportRows,
     *,
-    source: str,
+    source: str | None,
     settings: Settings,
     clock: Clock,
     options: ImportOptions | None = None,
@@ -34,7 +34,7 @@ async def import_customers(
     Args:
         url: The database; the import opens a session of its own.
         rows: The customers, read once as a stream.
-        source: The system whose ids the rows carry.
+        source: The system whose ids the rows carry; None if they carry none.
         settings: Time zone of the installation.
         clock: Since when new customers are known whose row does not say.
         options: How it is done; by default line by line, without events.
@@ -48,7 +48,7 @@ async def import_customers(
     job = ImportJob(
         rows,
         subject,
-        parse_source(source),
+        source_of_ids(source, rows.columns),
         settings,
         clock,
         customers_per_batch,

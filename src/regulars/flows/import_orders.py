@@ -1,6 +1,7 @@
 """Import many orders: read them, ask every rule, find out whose they are, write them batch by batch."""
 
 import re
+from collections.abc import Sequence
 
 from regulars.flows.importing.awards import OrderAwards
 from regulars.flows.importing.repository_matching import Batch
@@ -67,6 +68,19 @@ def parse_source(text: str) -> str:
             "Name the system that the orders come from: --source webshop.",
         )
     return text
+
+
+def source_of_ids(source: str | None, columns: Sequence[str]) -> str:
+    """The name of the system whose customer ids a file has; one that no system can have, if it has none.
+
+    Raises:
+        OperatorError: it is no name, or is needed and missing.
+    """
+    if source is not None:
+        return parse_source(source)
+    if "customer_id" in columns:
+        raise OperatorError("The file has customer ids, but of which system?", "Name it: --source webshop.")
+    return "-"
 
 
 class _OrdersImport(StagedImport):

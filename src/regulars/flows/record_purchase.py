@@ -1,24 +1,23 @@
 """A customer bought something."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
-from regulars.customers.access import require_visible
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
+from regulars.flows.buyers import Buyers
+from regulars.flows.order_changes import OrderChanges, paid
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
-from regulars.loyalty.service import LoyaltyService
 from regulars.orders.errors import OrderConflict
-from regulars.orders.models import NewOrder, Order
+from regulars.orders.models import NewOrder, NewOrderStatus, Order, OrderName
 from regulars.orders.repository import OrderRepository
 from regulars.orders.schemas import OrderCreate, OrderResponse
-from regulars.orders.service import check_order, own_source
+from regulars.orders.service import OrderService, check_order, own_source
 
-paid = frozenset({"paid", "fulfilled"})
+_steps: tuple[NewOrderStatus, ...] = ("pending", "paid", "fulfilled", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,12 @@ class Purchase:
 async def record_purchase(
     connection: Connection, order: OrderCreate, *, by: Principal, settings: Settings, clock: Clock
 ) -> Purchase:
-    """Take in an order: find the customer, write the order, bring the metrics up to date, award points; all or nothing.
+    """Take in an order: find the customer, write the order, award points, bring metrics and scores up to date.
 
-    Paid orders of active customers earn what the programme gives; the order of a deactivated customer is just stored.
+    All or nothing. Who is not known becomes a guest. Paid orders of active customers earn what the programme gives, as
+    soon as they are paid; the order of a deactivated customer, or of a guest who cannot be reached, is just stored.
 
-    Sending the same order again changes nothing and gives the stored one.
+    Sending the same order again changes nothing but its status, which goes forward only, and gives the stored one.
 
     Raises:
         NotFound, CustomerErased: there is no such customer, for this caller.
@@ -49,53 +49,40 @@ async def record_purchase(
         SourceForbidden: an API client names a source that is not its own.
         OrderConflict: the source has an order of this id with other content.
     """
-    customers, orders = RetailCustomerRepository(connection), OrderRepository(connection)
     lines = check_order(order, settings, clock)
-    customer = await _find_customer(customers, order, by)
     new = order.as_new(own_source(order.source, by), settings.currency, lines)
+    orders, customers = OrderRepository(connection), RetailCustomerRepository(connection)
+    changes = OrderChanges(connection, by=by, settings=settings, clock=clock)
+    stored = None
+    if order.names_nobody or settings.early_refunds == "hold":
+        await orders.take_turn(OrderName(new.source, new.external_id))
+    if order.names_nobody:
+        stored = await orders.find(OrderName(new.source, new.external_id))
+    buyer = await (customers.get(stored.customer_id) if stored else Buyers(connection, clock).buyer_of(order, by=by))
     # Two orders of one customer at once: the second must count the first one's.
-    customer = await customers.lock(customer.id)
-    recorded = await orders.create_order(new, customer.id, ordered_on=clock.day_of(new.ordered_at), now=clock.now())
+    buyer = await customers.lock(buyer.id)
+    recorded = None if stored else await changes.record(new, buyer)
     if recorded is None:
-        return await _purchase(orders, await _the_same(orders, new, customer.id), is_new=False)
-    await orders.recompute_metrics(customer.id, now=clock.now())
-    if customer.is_active and recorded.status in paid:
-        await LoyaltyService(connection, settings, clock).award_order(
-            customer.id,
-            recorded.id,
-            total=recorded.total,
-            tax=recorded.tax_total,
-            shipping=recorded.shipping_total,
-            by=by,
-        )
-    return await _purchase(orders, recorded, is_new=True)
+        known = await _repeat(orders, changes, new, buyer)
+        return Purchase(await OrderService(connection).show(known, by=by), is_new=False)
+    await changes.follow(buyer)
+    return Purchase(await OrderService(connection).show(recorded, by=by), is_new=True)
 
 
-async def _find_customer(customers: RetailCustomerRepository, order: OrderCreate, by: Principal) -> RetailCustomer:
-    """The one customer whom the order names, if the caller may know of it."""
-    if order.customer_id:
-        customer: RetailCustomer | None = await customers.get(order.customer_id)
-    elif order.customer_number:
-        customer = await customers.get_by_customer_number(order.customer_number)
-    elif order.email:
-        customer = await customers.get_by_email(order.email)
-    else:
-        customer = await customers.get_by_phone(order.phone) if order.phone else None
-    if customer is None:
-        raise NotFound
-    require_visible(customer, by, "orders:write")
-    return customer
+async def _repeat(orders: OrderRepository, changes: OrderChanges, new: NewOrder, buyer: RetailCustomer) -> Order:
+    """The stored order of this source and id, if the new one says the same, in the status that it has reached by now.
 
-
-async def _the_same(orders: OrderRepository, new: NewOrder, customer_id: UUID) -> Order:
-    """The stored order of this source and id, if the new one says the same."""
-    stored = await orders.find(new.source, new.external_id)
+    A status that the order has passed already came late, and changes nothing.
+    """
+    stored = await orders.find(OrderName(new.source, new.external_id))
     if stored is None:
         raise NotFound
-    if stored.customer_id != customer_id or not await orders.has_content_of(stored, new):
+    status = await orders.status_in_source(stored, new) if stored.customer_id == buyer.id else None
+    if status is None:
         raise OrderConflict(order_id=stored.id)
-    return stored
-
-
-async def _purchase(orders: OrderRepository, order: Order, *, is_new: bool) -> Purchase:
-    return Purchase(OrderResponse.of(order, await orders.get_lines(order)), is_new)
+    if stored.cancelled_on is not None or _steps.index(new.status) <= _steps.index(status):
+        return stored
+    advanced = await changes.advance(stored, new, buyer, was_paid=status in paid)
+    if advanced.cancelled_on is not None:
+        await changes.follow(buyer)
+    return advanced

@@ -11,11 +11,13 @@ from regulars.accounts.repository import UserRepository
 from regulars.customers.contact_proofs import ContactProofs
 from regulars.customers.errors import EmailTaken, InvalidOrExpiredToken, PhoneTaken
 from regulars.customers.events import CustomerCreated, CustomerVerified
+from regulars.customers.identifiers import Email
 from regulars.customers.models import NewCustomer, RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.schemas import RetailCustomerResponse
 from regulars.customers.service import RetailCustomerService
 from regulars.customers.verifications import Verifications, lives
+from regulars.flows.guests import Guests
 from regulars.flows.repository_registrations import RegistrationRepository
 from regulars.flows.schemas_registration import RegistrationProfile, RetailCustomerRegistration
 from regulars.kit.audit import record_audit
@@ -27,6 +29,8 @@ from regulars.kit.queue import enqueue
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.service import LoyaltyService
+from regulars.privacy.consents import ConsentJournal
+from regulars.privacy.erased_people import lasting_hashes, was_erased
 
 
 class RegistrationFlow:
@@ -41,8 +45,11 @@ class RegistrationFlow:
     async def register_customer(self, data: RetailCustomerRegistration) -> RetailCustomerResponse | None:
         """Make a customer at once, or keep the wish until the mailbox is proved.
 
+        Who has bought as a guest under the address gets that record, so the mailbox is proved before.
+
         Returns:
-            The customer; None where registration is private, with the same work for known and unknown addresses.
+            The customer; None where the mailbox is to be proved first. Where registration is private, that is always
+            so, with the same work for known and unknown addresses.
 
         Raises:
             WeakPassword: the password is easy to guess.
@@ -53,14 +60,15 @@ class RegistrationFlow:
         """
         context = [self._settings.brand_name, data.email, data.first_name, data.last_name]
         check_password(data.password, role="customer", context=context)
-        is_open = self._settings.registration_mode == "open"
+        at_once = self._settings.registration_mode == "open"
         async with self._database.transaction() as connection:
             RetailCustomerService(connection, self._settings, self._clock).check_date_of_birth(data.date_of_birth)
-            if is_open:
+            if at_once:
                 await _require_free(connection, data)
+                at_once = await Guests(connection, self._clock).find(data.email) is None
         hashed = await self._hashing.hash(data.password)
         async with self._database.transaction() as connection:
-            if not is_open:
+            if not at_once:
                 await self._keep_waiting(connection, data, hashed)
                 return None
             customer = await self._open_account(connection, data, hashed, has_proved_email=False)
@@ -89,18 +97,31 @@ class RegistrationFlow:
     async def _open_account(
         self, connection: Connection, data: RegistrationProfile, hashed: PasswordHash, *, has_proved_email: bool
     ) -> RetailCustomer:
-        """Write the record, open the login, bind the two, give the welcome bonus: all or nothing."""
+        """Write the record or take over the guest's, open the login, bind the two, give the welcome bonus.
+
+        All or nothing.
+        """
         now, customers = self._clock.now(), RetailCustomerRepository(connection)
-        created = await customers.create_customer(NewCustomer(data.profile(), now, self._clock.day_of(now)))
+        guests = Guests(connection, self._clock)
+        guest = await guests.find(data.email, lock=True) if has_proved_email else None
+        if guest:
+            created = await guests.complete(guest, data)
+        else:
+            created = await customers.create_customer(NewCustomer(data.profile(), now, self._clock.day_of(now)))
+            await record_events(connection, now, CustomerCreated(customer_id=created.id, by_registration=True))
         user = await Enrolment(connection, self._clock).create_user(
             data.email, hashed, role="customer", customer_id=created.id
         )
         await customers.link_login(created.id, user.id)
-        await record_events(connection, now, CustomerCreated(customer_id=created.id, by_registration=True))
+        await ConsentJournal(connection, self._clock).follow_flags([created.id], source="registration", by=None)
         if has_proved_email:
             await customers.mark_email_verified(created.id, now=now)
             await record_events(connection, now, CustomerVerified(customer_id=created.id, channel="email"))
-        await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(created.id, by=operator)
+        # Once per person: who was erased and comes back has had it.
+        if not await was_erased(connection, self._settings, email=created.email, phone=created.phone):
+            await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(
+                created.id, contacts=self._hashes_of(created), by=operator
+            )
         await record_audit(
             connection,
             "register_customer",
@@ -111,6 +132,11 @@ class RegistrationFlow:
             fields=sorted(data.model_fields_set - {"password"}),
         )
         return await customers.get(created.id)
+
+    def _hashes_of(self, customer: RetailCustomer) -> list[bytes]:
+        """What tells a welcomed person again, and says nothing to anybody else."""
+        hashes, contacts = lasting_hashes(self._settings), (customer.email, customer.phone)
+        return [hashes.of("welcome_bonus", contact) for contact in contacts if contact]
 
     async def _keep_waiting(
         self, connection: Connection, data: RetailCustomerRegistration, hashed: PasswordHash
@@ -151,8 +177,11 @@ async def arm_registration(
 
 
 async def _is_known(connection: Connection, email: str) -> bool:
-    user = await UserRepository(connection).get_by_email(email)
-    return user is not None or await RetailCustomerRepository(connection).find_claim("email", email) is not None
+    """Whether a login or a customer has the address. Nobody knows a guest, who may still become a customer."""
+    if await UserRepository(connection).get_by_email(email) is not None:
+        return True
+    customer = await RetailCustomerRepository(connection).get_by_email(Email(email))
+    return customer is not None and not customer.is_guest
 
 
 async def _require_free(connection: Connection, data: RetailCustomerRegistration) -> None:

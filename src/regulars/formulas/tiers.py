@@ -20,7 +20,10 @@ class LoyaltyTier(StrEnum):
     @property
     def rank(self) -> int:
         """0 for the lowest tier."""
-        return list(LoyaltyTier).index(self)
+        return _tiers.index(self)
+
+
+_tiers = tuple(LoyaltyTier)  # to go through the class takes longer than all the rest here
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class TierThresholds:
     def starts(self) -> dict[LoyaltyTier, int]:
         """Where each tier begins, lowest first."""
         starts = (0, self.silver, self.gold, self.platinum)
-        return dict(zip(LoyaltyTier, starts, strict=True))
+        return dict(zip(_tiers, starts, strict=True))
 
 
 def tier_for(lifetime_points: int, thresholds: TierThresholds) -> LoyaltyTier:

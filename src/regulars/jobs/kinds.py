@@ -14,7 +14,21 @@ To add a kind:
 
 from collections.abc import Mapping
 
-from regulars.jobs.backtests import get_clv_backtest
+from regulars.jobs import audits, backtests, bulk_changes, calculations, imports, nightly, privacy
 from regulars.jobs.runs import Work
 
-kinds: Mapping[str, Work] = {"get_clv_backtest": get_clv_backtest}
+kinds: Mapping[str, Work] = {
+    "get_clv_backtest": backtests.get_clv_backtest,
+    "calculate_rfm_scores": calculations.calculate_rfm_scores,
+    "calculate_clv": calculations.calculate_clv,
+    "expire_loyalty_points": calculations.expire_loyalty_points,
+    "bulk_update_status": bulk_changes.bulk_update_status,
+    "bulk_update_tier": bulk_changes.bulk_update_tier,
+    "bulk_update_tags": bulk_changes.bulk_update_tags,
+    "export_customers": bulk_changes.export_customers,
+    "import_orders": imports.import_orders,
+    "nightly": nightly.nightly,
+    "audit_ledger": audits.audit_ledger,
+    "export_customer_data": privacy.export_customer_data,
+    "erase_customer": privacy.erase_customer,
+}

@@ -61,17 +61,20 @@ class JobResult:
         name: Its name as a file; None for an answer.
         names_people: Whether people besides the one whom the job is about may stand in it, so that it goes with the
             erasure of anybody.
+        kept_for: How long it can be read.
     """
 
     content: IO[bytes]
     media_type: str = json_type
     name: str | None = None
     names_people: bool = False
+    kept_for: timedelta = result_life
 
     @classmethod
-    def of(cls, body: BaseModel, *, names_people: bool = False) -> "JobResult":
+    def of(cls, body: BaseModel, *, names_people: bool = False, kept_for: timedelta = result_life) -> "JobResult":
         """The answer that the request would have got without a job."""
-        return cls(BytesIO(body.model_dump_json(by_alias=True).encode()), names_people=names_people)
+        content = BytesIO(body.model_dump_json(by_alias=True).encode())
+        return cls(content, names_people=names_people, kept_for=kept_for)
 
 
 @dataclass
@@ -104,6 +107,11 @@ class JobRun:
             file.seek(0)
             yield file
 
+    async def remember(self, content: bytes) -> None:
+        """Keep what another run of the job shall go on from; `given()` gives it then."""
+        async with self.toolbox.database.transaction() as connection:
+            await JobRepository(connection).remember(self.job.id, BytesIO(content), attempt=self.job.attempts)
+
     async def request(self, schema: type[Request]) -> Request:
         """The body of the request that asked for the job."""
         async with self.given() as file:
@@ -127,7 +135,7 @@ class JobRun:
             name=result.name,
             names_people=result.names_people,
             now=now,
-            until=now + result_life,
+            until=now + result.kept_for,
         ):
             raise SupersededError
         await jobs.write_pieces(self.job.id, "result", result.content)
@@ -151,8 +159,14 @@ def in_one_transaction(work: Callable[[JobRun, Connection], Awaitable[JobResult]
     return run_work
 
 
-async def perform(toolbox: Toolbox, job_id: UUID, kinds: Mapping[str, Work]) -> None:
+async def perform(toolbox: Toolbox, job_id: UUID, kinds: Mapping[str, Work], *, is_queued: bool = True) -> None:
     """Run a job to its end, unless it has ended already.
+
+    Args:
+        toolbox: What the work works with.
+        job_id: The job.
+        kinds: The work of every kind.
+        is_queued: Whether the job waits for a worker again when it meets a fault that passes; if not, it fails.
 
     Raises:
         Exception: a fault that passes; the job waits to be run again.
@@ -170,7 +184,7 @@ async def perform(toolbox: Toolbox, job_id: UUID, kinds: Mapping[str, Work]) -> 
     except SupersededError:
         return
     except BaseException as fault:
-        if passes(fault):
+        if passes(fault) and is_queued:
             await _put_back(toolbox, job)
             raise
         if not isinstance(fault, Exception):

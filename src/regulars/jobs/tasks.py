@@ -4,18 +4,24 @@ A worker that dies leaves its jobs to the next one, so a task may run more than 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import wraps
 from typing import Concatenate, TypeAlias
 from uuid import UUID
 
 from procrastinate import App, JobContext
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
 
 from regulars.flows.housekeeping import forget_what_is_over
+from regulars.flows.refund_order import settle_early_reversals
+from regulars.jobs.audits import start_audit_of_touched
 from regulars.jobs.faults import most_attempts, patient
 from regulars.jobs.kinds import kinds
+from regulars.jobs.nightly import start_when_due
 from regulars.jobs.password_mail import send_password_reset
+from regulars.jobs.privacy import erase_who_is_due
 from regulars.jobs.proofs import send_email_verification, send_phone_verification, send_registration_proof
 from regulars.jobs.runs import Work, fail_forsaken, perform
 from regulars.jobs.toolbox import Toolbox
@@ -48,11 +54,17 @@ finished_jobs_kept_hours = 7 * 24
 
 def register_tasks(app: App, tasks: Iterable[Task]) -> None:
     """Tell a worker what it can run, and when it runs by itself."""
-    every_minute, every_hour, every_night = (app.periodic(cron=at) for at in ("* * * * *", "7 * * * *", "17 3 * * *"))
+    every_minute, every_quarter, every_hour, every_night = (
+        app.periodic(cron=at) for at in ("* * * * *", "*/15 * * * *", "7 * * * *", "17 3 * * *")
+    )
     periodic = (
+        (every_minute, start_nightly_work),
+        (every_quarter, start_audit),
         (every_minute, retry_stalled_jobs),
         (every_night, forget_finished_jobs),
+        (every_night, erase_who_is_due),
         (every_hour, forget_what_nobody_needs),
+        (every_hour, settle_refunds_that_came_early),
     )
     for schedule, task in periodic:
         schedule(app.task(name=task.__name__, queueing_lock=task.__name__, pass_context=True)(task))
@@ -72,11 +84,22 @@ async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:  # no
     """Give the jobs of workers that died to those that live; one that was tried too often may be what kills them."""
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=stalled_seconds):
-        if job.attempts < most_attempts:
-            await manager.retry_job(job)
-        else:
-            await manager.finish_job(job, Status.FAILED, delete_job=False)
+        with suppress(ConnectorException):  # another worker looked after it meanwhile
+            if job.attempts < most_attempts:
+                await manager.retry_job(job)
+            else:
+                await manager.finish_job(job, Status.FAILED, delete_job=False)
     await fail_forsaken(Toolbox.of(context))
+
+
+async def start_nightly_work(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Begin the night's work when its time has come."""
+    await start_when_due(Toolbox.of(context))
+
+
+async def start_audit(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Have the customers audited whose points moved lately."""
+    await start_audit_of_touched(Toolbox.of(context))
 
 
 async def forget_finished_jobs(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
@@ -88,3 +111,9 @@ async def forget_what_nobody_needs(context: JobContext, timestamp: int) -> None:
     """Delete sessions, proofs, counters, kept answers and results that are over."""
     toolbox = Toolbox.of(context)
     await forget_what_is_over(toolbox.database, toolbox.settings, toolbox.clock)
+
+
+async def settle_refunds_that_came_early(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Do the refunds and cancellations that waited for orders which an import brought."""
+    toolbox = Toolbox.of(context)
+    await settle_early_reversals(toolbox.database, toolbox.settings, toolbox.clock)

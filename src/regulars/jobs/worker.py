@@ -61,8 +61,8 @@ async def _worker_app(url: str, tasks: Iterable[Task]) -> AsyncIterator[App]:
 
 @asynccontextmanager
 async def _tools(url: str) -> AsyncIterator[Database]:
-    # One for the work of each task, one for what it tells meanwhile.
+    # For each task one for its work, one to read beside it, and one for what it tells meanwhile.
     async with Database(
-        url, size=2 * concurrency, statement_seconds=statement_seconds, lock_seconds=lock_seconds
+        url, size=3 * concurrency, statement_seconds=statement_seconds, lock_seconds=lock_seconds
     ) as database:
         yield database

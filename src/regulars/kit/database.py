@@ -29,6 +29,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from regulars.kit.deadline import Timeout, begin_to_commit
 from regulars.kit.errors import OperatorError, Refusal, Unavailable
+from regulars.kit.measures import Figure, gauge, gauges
 
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
 Query: TypeAlias = LiteralString | SQL | Composed
@@ -143,6 +144,15 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()
+
+    def figures(self) -> list[Figure]:
+        """How the pool stands."""
+        stats = self._pool.get_stats()
+        counts = {"used": self._lent, "open": stats.get("pool_size", 0), "allowed": self._size}
+        return [
+            gauges("pool_connections", "Connections of this process to the database.", "state", counts),
+            gauge("pool_waiting", "Requests that wait for a connection.", stats.get("requests_waiting", 0)),
+        ]
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import Conflict, Gone, NotFound
-from regulars.kit.models_jobs import Job
+from regulars.kit.models_jobs import Job, State
 from regulars.kit.queue import enqueue
 from regulars.kit.repository_jobs import JobRepository
 from regulars.kit.security import Principal
@@ -57,6 +57,7 @@ class Jobs:
         same_as: str | None = None,
         customer_id: UUID | None = None,
         is_fetched_once: bool = False,
+        is_queued: bool = True,
     ) -> Job:
         """Start a job when the transaction commits, or answer the one that does the same and has not ended.
 
@@ -68,6 +69,7 @@ class Jobs:
             same_as: Jobs with one text do the same for everybody: while one has not ended, no second is started.
             customer_id: The person it is about, whose erasure takes input and result with it.
             is_fetched_once: Whether the result is gone once it was read.
+            is_queued: Whether a worker shall do it; False for a program that does it itself, and at once.
         """
         job_id, now = uuid4(), self._clock.now()
         job = await self._jobs.add(
@@ -87,7 +89,8 @@ class Jobs:
             file = io.BytesIO(given) if isinstance(given, bytes) else given
             if file is not None:
                 await self._jobs.write_pieces(job_id, "input", file)
-            await enqueue(self._connection, "run_job", one_at_a_time=f"job:{kind}", job_id=str(job_id))
+            if is_queued:
+                await enqueue(self._connection, "run_job", one_at_a_time=f"job:{kind}", job_id=str(job_id))
         return job
 
     async def find_unfinished(self, same_as: str, *, by: Principal) -> Job | None:
@@ -104,6 +107,16 @@ class Jobs:
         if job is None or not (by.may(sees_all) or by.id in {job.creator_id, *job.also_asked_by}):
             raise NotFound
         return job
+
+    async def find_latest(
+        self, kind: str, arguments: Mapping[str, str] | None = None, *, state: State | None = None
+    ) -> Job | None:
+        """The newest job of a kind and state with these arguments among others, whoever asked for it."""
+        return await self._jobs.find_latest(kind, arguments or {}, state)
+
+    async def read(self, job: Job) -> bytes:
+        """A short result in one piece; empty when it is gone."""
+        return b"".join([piece async for piece in self.pieces(job.id)])
 
     async def open_result(self, job_id: UUID, *, by: Principal) -> Job:
         """A job that has ended, whose result may be read now; one that is fetched once is taken by this call.

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
+
+State: TypeAlias = Literal["queued", "running", "succeeded", "failed"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Job:
     arguments: dict[str, str] = field(default_factory=dict)
     is_fetched_once: bool = False
     also_asked_by: list[UUID] = field(default_factory=list)
-    state: Literal["queued", "running", "succeeded", "failed"] = "queued"
+    state: State = "queued"
     progress: int = 0
     attempts: int = 0
     started_at: datetime | None = None

@@ -16,4 +16,4 @@ def months_between(first: date, last: date) -> int:
 
 def name_of_month(day: date) -> str:
     """`2026-01`."""
-    return f"{day:%Y-%m}"
+    return f"{day.year:04}-{day.month:02}"

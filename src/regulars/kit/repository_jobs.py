@@ -10,7 +10,7 @@ from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
 from regulars.kit.database import Repository
-from regulars.kit.models_jobs import Job
+from regulars.kit.models_jobs import Job, State
 
 Part: TypeAlias = Literal["input", "result"]
 
@@ -59,6 +59,17 @@ class JobRepository(Repository):
     async def get(self, job_id: UUID) -> Job | None:
         """A job by its id."""
         return await self._one(Job, SQL("SELECT {} FROM jobs WHERE id = %s").format(_columns), [job_id])
+
+    async def find_latest(self, kind: str, arguments: Mapping[str, str], state: State | None) -> Job | None:
+        """The newest job of a kind, and of a state, with these arguments among others."""
+        return await self._one(
+            Job,
+            SQL(
+                "SELECT {} FROM jobs WHERE kind = %(kind)s AND arguments @> %(arguments)s"
+                " AND (%(state)s::text IS NULL OR state = %(state)s) ORDER BY created_at DESC LIMIT 1"
+            ).format(_columns),
+            {"kind": kind, "arguments": Jsonb(dict(arguments)), "state": state},
+        )
 
     async def begin(self, job_id: UUID, *, now: datetime) -> Job | None:
         """Count an attempt and set the job running, from zero; None if it has ended."""
@@ -125,6 +136,16 @@ class JobRepository(Repository):
             """).format(_columns),
             [unheard_since],
         )
+
+    async def remember(self, job_id: UUID, file: IO[bytes], *, attempt: int) -> None:
+        """Keep what another run goes on from, in the place of what was given; only the latest run is heard."""
+        locked = await self._value(
+            "SELECT true FROM jobs WHERE id = %s AND attempts = %s AND finished_at IS NULL FOR UPDATE",
+            [job_id, attempt],
+        )
+        if locked:
+            await self._execute("DELETE FROM job_pieces WHERE job_id = %s AND part = 'input'", [job_id])
+            await self.write_pieces(job_id, "input", file)
 
     async def take(self, job_id: UUID, *, now: datetime) -> bool:
         """Let a result be read for the last time; whether nobody did before."""

@@ -1,5 +1,6 @@
 """Settings of an installation, read from the environment (`REGULARS_...`) or a `.env` file in the working directory."""
 
+from datetime import time
 from decimal import Decimal
 from functools import cached_property
 from ipaddress import ip_network
@@ -67,6 +68,16 @@ class Settings(BaseSettings):
     jwt_secret_previous: SecretStr | None = Field(
         default=None, description="Still accepted while tokens signed by it live on."
     )
+    erasure_secret: SecretStr | None = Field(
+        default=None,
+        description="Keys the hashes by which erased people are recognised for twelve months. Never replace it. Unset,"
+        " jwt_secret does it, and replacing that forgets them.",
+    )
+    anonymise_inactive_after_days: int | None = Field(
+        default=None,
+        ge=30,
+        description="Erase customers who did not buy, move points, sign in or open a mail for so long. Unset, never.",
+    )
     jwt_issuer: str = Field(default="regulars", description="Claim `iss` of access tokens.")
     jwt_audience: str = Field(default="regulars-api", description="Claim `aud` of access tokens.")
     access_token_minutes: int = Field(default=15, ge=1, le=15, description="Life of an access token.")
@@ -93,6 +104,12 @@ class Settings(BaseSettings):
     register_per_hour: int = Field(
         default=10, ge=1, description="How many people may register from one client address in an hour."
     )
+    session_check_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=5,
+        description="How long a process takes a session for open before it asks the database again; 0 asks each time.",
+    )
     client_secret_overlap_days: int = Field(
         default=7,
         ge=0,
@@ -106,6 +123,11 @@ class Settings(BaseSettings):
         description="How long a server that was told to stop goes on answering while /readyz already says no.",
     )
     import_max_bytes: int = Field(default=100 * 1024 * 1024, ge=1, description="Largest order file taken over HTTP.")
+    nightly_at: time | None = Field(
+        default=time(3, 30),
+        description="When the night's work begins, in the shop's time: points expire, metrics are checked, customers"
+        " scored, tiers reviewed, the ledger audited. Empty: never by itself.",
+    )
     sync_max_customers: int = Field(
         default=100_000, ge=0, description="Work on more customers or rows than this becomes a job by itself."
     )
@@ -124,6 +146,17 @@ class Settings(BaseSettings):
     )
 
     customer_self_redeem: bool = Field(default=True, description="Whether customers may redeem their own points.")
+
+    early_refunds: Literal["refuse", "hold"] = Field(
+        default="refuse",
+        description="What happens to a refund or cancellation that names an order by source and external_id which is"
+        " not known yet. refuse: 404. hold: it is kept, and done when the order arrives.",
+    )
+    live_scoring: bool = Field(
+        default=True,
+        description="Whether scores, segment and lifetime value follow each order at once, by the edges of the latest"
+        " full run.",
+    )
 
     rfm_edges: Literal["quintiles", "fixed"] = Field(
         default="quintiles", description="Whether scores compare customers, or go by fixed thresholds."
@@ -162,6 +195,18 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("nightly_at", mode="before")
+    @classmethod
+    def _time_of_day(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("nightly_at")
+    @classmethod
+    def _without_offset(cls, value: time | None) -> time | None:
+        if value is not None and value.tzinfo is not None:
+            raise ValueError("must be a time of the shop's day such as 03:30, without an offset")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

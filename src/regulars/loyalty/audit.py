@@ -1,11 +1,16 @@
 """The proof that the ledger adds up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
+from uuid import UUID
 
 from regulars.kit.database import Connection
-from regulars.loyalty.repository_audit import AuditRepository
+from regulars.loyalty.repository_audit import AuditRepository, rules
+
+audit_kind: Final = "audit_ledger"
+"""The kind of job that audits those whose points moved lately."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +35,50 @@ class LedgerAudit:
         return sum(self.counts.values())
 
 
+@dataclass(frozen=True)
+class LedgerReview:
+    """An audit, and what followed from it.
+
+    Attributes:
+        audit: What was found.
+        under_review: Customers who may not redeem, because their points do not add up.
+        released: Customers who may again.
+    """
+
+    audit: LedgerAudit
+    under_review: tuple[UUID, ...]
+    released: int
+
+
 class AuditService:
-    """Checks every rule of the ledger against what the tables hold, changing nothing."""
+    """Checks every rule of the ledger against what the tables hold."""
 
     def __init__(self, connection: Connection) -> None:
         self._audit = AuditRepository(connection)
 
     async def audit_ledger(self, *, since: datetime | None = None) -> LedgerAudit:
-        """Check all customers, or those whose account moved since an instant."""
-        counts = await self._audit.count_violations(since=since)
+        """Check all customers, or those whose account moved since an instant and those under review; change nothing."""
+        return await self._summed_up(await self._audit.find_violations(since=since), since)
+
+    async def review_ledger(self, *, now: datetime, since: datetime | None = None) -> LedgerReview:
+        """Audit, keep whoever breaks a rule from redeeming, and let go whoever breaks none any more.
+
+        What belongs to no customer stops nobody; it is in the counts.
+        """
+        await self._audit.wait_for_other_reviews()
+        found = await self._audit.find_violations(since=since)
+        broken: dict[UUID, list[str]] = {}
+        for rule, customer_id, _ in found:
+            if customer_id is not None:
+                broken.setdefault(customer_id, []).append(rule)
+        if broken:
+            await self._audit.put_under_review(broken, now=now)
+        released = await self._audit.release(still_broken=broken)
+        return LedgerReview(await self._summed_up(found, since), tuple(sorted(broken)), released)
+
+    async def _summed_up(self, found: Sequence[tuple[str, UUID | None, int]], since: datetime | None) -> LedgerAudit:
+        counts = dict.fromkeys(rules, 0)
+        for rule, _, times in found:
+            counts[rule] += times
         transactions = await self._audit.count_transactions(since=since)
         return LedgerAudit("all" if since is None else "touched", counts, transactions, await self._audit.digest())

@@ -15,6 +15,10 @@ class CustomerInactive(Conflict):
     """The customer is deactivated; points stay as they are."""
 
 
+class AccountUnderReview(Conflict):
+    """The customer's points do not add up; they can be redeemed when that is mended."""
+
+
 class AlreadyCredited(Conflict):
     """The order has already earned its points."""
 

@@ -1,6 +1,6 @@
 """Writing off points whose time has come."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -40,6 +40,21 @@ class ExpiryService:
         """Some customers with points that were due at `as_of` and are not written off."""
         return await self._ledger.transactions.get_customers_with_expired_points(now=as_of, limit=batch_lots)
 
+    def due_at(self, as_of: datetime | None) -> Callable[[int], Awaitable[int]]:
+        """What counts the lots that were due at an instant, or are now, up to a bound.
+
+        Raises:
+            Validation: the instant has not come yet.
+        """
+        instant = _passed(as_of, self._clock)
+        return lambda at_most: self._ledger.transactions.count_expired_lots(now=instant, at_most=at_most)
+
+    async def backlog_seconds(self) -> float:
+        """For how long the oldest points wait to be written off; 0 when none do."""
+        now = self._clock.now()
+        oldest = await self._ledger.transactions.get_oldest_expired(now=now)
+        return (now - oldest).total_seconds() if oldest else 0.0
+
     async def expire_loyalty_points(
         self, customer_ids: Sequence[UUID], *, as_of: datetime, wait: bool, by: Principal
     ) -> Expired:
@@ -75,9 +90,7 @@ async def expire_all(database: Transactions, clock: Clock, *, as_of: datetime | 
     Raises:
         Validation: `as_of` has not come yet.
     """
-    instant, total, wait = as_of or clock.now(), Expired(), False
-    if instant > clock.now():
-        raise Validation.at("/as_of", "range", "must not be in the future")
+    instant, total, wait = _passed(as_of, clock), Expired(), False
     while True:
 
         async def batch(*, wait: bool = wait) -> tuple[int, Expired]:
@@ -91,3 +104,11 @@ async def expire_all(database: Transactions, clock: Clock, *, as_of: datetime | 
         if not found:
             return total
         wait = expired.customers == 0
+
+
+def _passed(as_of: datetime | None, clock: Clock) -> datetime:
+    """The instant that was asked for, or now."""
+    now = clock.now()
+    if as_of is not None and as_of > now:
+        raise Validation.at("/as_of", "range", "must not be in the future")
+    return as_of or now

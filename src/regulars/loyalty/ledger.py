@@ -45,12 +45,18 @@ class Entry:
 
 
 class PointsLedger:
-    """The steps that all writes share, for one customer and for many alike."""
+    """The steps that all writes share, for one customer and for many alike.
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    Args:
+        connection: That of the transaction.
+        clock: What time it is.
+        tells: Whether what is written leaves events; history that is taken in does not.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock, *, tells: bool = True) -> None:
         self.clock = clock
-        self.transactions = LoyaltyTransactionRepository(connection)
-        self.accounts = LoyaltyAccountRepository(connection)
+        self.transactions = LoyaltyTransactionRepository(connection, tells=tells)
+        self.accounts = LoyaltyAccountRepository(connection, tells=tells)
         self.programmes = ProgrammeRepository(connection)
 
     async def lock(self, customer_id: UUID, *, by: Principal, active: bool = True) -> LoyaltyAccount:
@@ -67,10 +73,15 @@ class PointsLedger:
             if found:
                 require_present(found[0], by)
             raise NotFound
-        require_present(accounts[0], by)
-        if active and not accounts[0].is_active:
-            raise CustomerInactive
-        return accounts[0]
+        return _usable(accounts[0], by, active=active)
+
+    async def lock_for_award(self, customer_id: UUID, *, by: Principal) -> tuple[LoyaltyAccount, Programme]:
+        """Lock an account as `lock` does, and read the rules that hold now in the same statement."""
+        locked = await self.accounts.lock_account_with_programme(customer_id)
+        if locked is None:
+            return await self.lock(customer_id, by=by), await self.programmes.current()
+        account, programme = locked
+        return _usable(account, by, active=True), programme
 
     async def lock_many(self, customer_ids: Sequence[UUID]) -> list[LoyaltyAccount]:
         """Lock the accounts of many customers by ascending id, opening those that are missing."""
@@ -80,10 +91,11 @@ class PointsLedger:
             accounts = await self.accounts.lock_accounts(customer_ids)
         return accounts
 
-    def expiry(self, days: ExpiryDays, programme: Programme) -> datetime | None:
-        """The end of the store day that lies `days` after today; None means never."""
+    def expiry(self, days: ExpiryDays, programme: Programme, *, earned_at: datetime | None = None) -> datetime | None:
+        """The end of the store day that lies `days` after the day of earning, by default today; None means never."""
         chosen = programme.expiry_days if days == "programme" else days
-        return None if chosen is None else self.clock.end_of(self.clock.today() + timedelta(days=chosen))
+        earned_on = self.clock.day_of(earned_at or self.clock.now())
+        return None if chosen is None else self.clock.end_of(earned_on + timedelta(days=chosen))
 
     async def write(self, entry: Entry) -> LoyaltyTransaction:
         """Write one transaction and move its account."""
@@ -91,9 +103,8 @@ class PointsLedger:
 
     async def write_all(self, entries: Sequence[Entry]) -> list[LoyaltyTransaction]:
         """Write one transaction for each of many locked accounts, and move the accounts; in the order given."""
-        written = await self.transactions.create_transactions([entry.transaction for entry in entries])
         changes = [_change_of(entry) for entry in entries]
-        await self.accounts.update_loyalty_points(changes)
+        written = await self.transactions.create_transactions([entry.transaction for entry in entries], changes)
         moved = [
             TierChange(
                 customer_id=change.customer_id,
@@ -127,6 +138,13 @@ class PointsLedger:
         due = [lot for lot in lots if lot.is_due(now)]
         if due:
             await self.write(Entry(account, write_off(account, due, now=now, by=by)))
+
+
+def _usable(account: LoyaltyAccount, by: Principal, *, active: bool) -> LoyaltyAccount:
+    require_present(account, by)
+    if active and not account.is_active:
+        raise CustomerInactive
+    return account
 
 
 def _change_of(entry: Entry) -> AccountChange:

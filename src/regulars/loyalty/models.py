@@ -95,7 +95,8 @@ class Programme:
 class LoyaltyAccount:
     """A customer's account, locked against other writers, and whether the customer may use it.
 
-    `balance` includes points that have expired by the clock and were not yet written off.
+    `balance` includes points that have expired by the clock and were not yet written off. `is_under_review` is known
+    where the account was locked.
     """
 
     customer_id: UUID
@@ -108,6 +109,7 @@ class LoyaltyAccount:
     is_active: bool
     is_gone: bool
     erased_at: datetime | None
+    is_under_review: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tier", LoyaltyTier(self.tier))

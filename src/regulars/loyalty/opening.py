@@ -1,26 +1,21 @@
 """Balances that customers bring from an older system, taken in as adjustments with a reason and an expiry."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from pathlib import Path
 from typing import Literal
 
 from regulars.formulas.points import settle_debt
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, Transactions
-from regulars.kit.errors import OperatorError
+from regulars.kit.database import Connection
 from regulars.kit.security import Principal
 from regulars.loyalty.ledger import Entry, PointsLedger
 from regulars.loyalty.models import LoyaltyAccount, LoyaltyTransactionCreate, LoyaltyTransactionType, NewLot
 from regulars.loyalty.repository_opening import OpeningRepository
-from regulars.loyalty.retries import with_retries
 
 reason_code = "opening_balance"
 batch_customers = 500
-columns = ("customer_number", "points", "expires_on")
 most_points = 10_000_000
 
 
@@ -40,35 +35,6 @@ class OpeningOutcome:
     customer_number: str
     status: Literal["imported", "unchanged", "not_found", "expired"]
     points: int = 0
-
-
-def read_opening_lines(path: Path) -> list[OpeningLine]:
-    """Read a CSV file with the columns customer_number, points and expires_on (YYYY-MM-DD, or empty for never).
-
-    Raises:
-        OperatorError: the file cannot be read, or a line is not as it should be; says which.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if set(reader.fieldnames or ()) != set(columns):
-                raise OperatorError(
-                    f"{path.name} does not have the columns {', '.join(columns)}.", "Give it exactly these."
-                )
-            return [_line(path, reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise OperatorError(f"{path} cannot be read.", "Give a CSV file in UTF-8.") from error
-
-
-def _line(path: Path, number: int, row: Mapping[str, str]) -> OpeningLine:
-    try:
-        points, day = int(row["points"]), row["expires_on"]
-        line = OpeningLine(row["customer_number"], points, date.fromisoformat(day) if day else None)
-    except (TypeError, ValueError) as error:
-        raise OperatorError(f"{path.name}, line {number}: not a number or not a date.", "Correct the line.") from error
-    if not 1 <= points <= most_points:
-        raise OperatorError(f"{path.name}, line {number}: points are not 1 to {most_points:,}.", "Correct the line.")
-    return line
 
 
 class OpeningService:
@@ -143,26 +109,3 @@ def _without(lots: Iterable[NewLot], settled: int) -> Iterable[NewLot]:
         settled -= part
         if part < lot.points:
             yield replace(lot, points=lot.points - part)
-
-
-async def import_opening_balances(
-    database: Transactions, clock: Clock, lines: Iterable[OpeningLine], *, by: Principal
-) -> list[OpeningOutcome]:
-    """Take in opening balances, 500 customers in a transaction; one outcome for each customer, by number.
-
-    To import the same file again changes nothing: each customer has one opening balance.
-    """
-    by_customer: dict[str, list[OpeningLine]] = defaultdict(list)
-    for line in lines:
-        by_customer[line.customer_number].append(line)
-    numbers = sorted(by_customer)
-    outcomes: list[OpeningOutcome] = []
-    for start in range(0, len(numbers), batch_customers):
-        batch = {number: by_customer[number] for number in numbers[start : start + batch_customers]}
-
-        async def take_in(batch: Mapping[str, Sequence[OpeningLine]] = batch) -> list[OpeningOutcome]:
-            async with database.transaction() as connection:
-                return await OpeningService(connection, clock).import_balances(batch, by=by)
-
-        outcomes += await with_retries(take_in)
-    return outcomes

@@ -61,9 +61,9 @@ class _Charge:
 class ClawBackService:
     """Takes back what refunded orders earned, by the rules under which they earned it."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, *, tells: bool = True) -> None:
         self._clock = clock
-        self._ledger = PointsLedger(connection, clock)
+        self._ledger = PointsLedger(connection, clock, tells=tells)
         self._claw_backs = ClawBackRepository(connection)
 
     async def claw_back_points(self, refund: Refunded, *, by: Principal) -> list[ClawBack]:
@@ -93,6 +93,10 @@ class ClawBackService:
                 made.append(await self._claw_back(award, refund, due, by=by))
         await self._lower_lifetime(account, sum(claw_back.lifetime_points for claw_back in made), by=by)
         return made
+
+    async def get_claw_backs(self, customer_id: UUID, refund_id: UUID) -> list[ClawBack]:
+        """What a refund has done to the points; nothing if its order had earned none."""
+        return await self._claw_backs.get_claw_backs(customer_id, refund_id)
 
     async def _claw_back(self, award: Award, refund: Refunded, due: int, *, by: Principal) -> ClawBack:
         now = self._clock.now()

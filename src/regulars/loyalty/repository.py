@@ -2,41 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from psycopg.sql import SQL, Composed
 from psycopg.types.json import Jsonb
 
 from regulars.formulas.points import OpenLot
-from regulars.kit.database import Repository
 from regulars.kit.errors import NotFound
-from regulars.loyalty.models import (
-    Deadline,
-    LotUse,
-    LoyaltyTransaction,
-    LoyaltyTransactionCreate,
-    LoyaltyTransactionType,
-)
+from regulars.loyalty.models import Deadline, LotUse, LoyaltyTransaction, LoyaltyTransactionType
+from regulars.loyalty.repository_posting import PostingRepository
 
 
-class LoyaltyTransactionRepository(Repository):
+class LoyaltyTransactionRepository(PostingRepository):
     """Reads and writes the ledger. Every write expects the customers' accounts to be locked by this transaction."""
-
-    async def create_transaction(self, new: LoyaltyTransactionCreate) -> LoyaltyTransaction:
-        """Write one transaction with its lots and allocations; `update_loyalty_points` must follow."""
-        return (await self.create_transactions([new]))[0]
-
-    async def create_transactions(self, new: Sequence[LoyaltyTransactionCreate]) -> list[LoyaltyTransaction]:
-        """Write one transaction for each of many customers, in one statement; returned in the order given.
-
-        Number, balance and hash continue from the account, which this statement does not change. Between the lots of
-        one transaction, those given first come first in the order of use.
-        """
-        moves_lots = any(create.lot_changes for create in new)
-        written = await self._all(LoyaltyTransaction, _write(moves_lots=moves_lots), _arrays(new))
-        by_customer = {transaction.customer_id: transaction for transaction in written}
-        return [by_customer[transaction.customer_id] for transaction in new]
 
     async def add_notes(
         self, notes: Sequence[tuple[LoyaltyTransaction, str | None, Mapping[str, object] | None]]
@@ -128,6 +105,20 @@ class LoyaltyTransactionRepository(Repository):
             {"customer_id": customer_id, "now": now, "points": points},
         )
 
+    async def get_open_lots_of(self, customer_ids: Sequence[UUID]) -> dict[UUID, list[OpenLot]]:
+        """All lots of these customers that still hold points, in the order of use."""
+        lots: dict[UUID, list[OpenLot]] = {}
+        for customer_id, *lot in await self._rows(
+            """
+            SELECT customer_id, id, remaining, earned_at, expires_at FROM point_lots
+            WHERE customer_id = ANY ((SELECT %s::uuid[])::uuid[]) AND remaining > 0
+            ORDER BY customer_id, expires_at, earned_at, id
+            """,
+            [list(customer_ids)],
+        ):
+            lots.setdefault(customer_id, []).append(OpenLot(*lot))
+        return lots
+
     async def get_points_expiring_soon(self, customer_id: UUID, *, now: datetime, until: datetime) -> list[Deadline]:
         """A customer's points by deadline, for deadlines after `now` and up to `until`, earliest first."""
         return await self._all(
@@ -167,6 +158,24 @@ class LoyaltyTransactionRepository(Repository):
         )
         return [customer_id for (customer_id,) in rows]
 
+    async def get_oldest_expired(self, *, now: datetime) -> datetime | None:
+        """When the first of the points expired that are not written off yet."""
+        oldest: datetime | None = await self._value(
+            "SELECT min(expires_at) FROM point_lots"
+            " WHERE remaining > 0 AND expires_at IS NOT NULL AND expires_at <= %s",
+            [now],
+        )
+        return oldest
+
+    async def count_expired_lots(self, *, now: datetime, at_most: int) -> int:
+        """Lots whose points have expired by the clock and are not written off yet, counted up to a bound."""
+        found: int = await self._value(
+            "SELECT count(*) FROM (SELECT FROM point_lots"
+            " WHERE remaining > 0 AND expires_at IS NOT NULL AND expires_at <= %s LIMIT %s) AS due",
+            [now, at_most],
+        )
+        return found
+
     async def get_total_points_by_type(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> dict[LoyaltyTransactionType, int]:
@@ -181,6 +190,18 @@ class LoyaltyTransactionRepository(Repository):
             {"since": since, "until": until},
         )
         return dict.fromkeys(LoyaltyTransactionType, 0) | {LoyaltyTransactionType(kind): n for kind, n in rows}
+
+    async def find_claims(self, order_id: UUID, rule: str) -> list[tuple[UUID, UUID | None]]:
+        """Whom an order belongs to, of those stored here, and who was credited for it: customer, and transaction."""
+        return await self._rows(
+            """
+            SELECT customer_id, NULL FROM orders WHERE id = %(order_id)s
+            UNION ALL
+            SELECT customer_id, id FROM loyalty_transactions
+            WHERE order_id = %(order_id)s AND rule = %(rule)s AND transaction_type = 'EARNED'
+            """,
+            {"order_id": order_id, "rule": rule},
+        )
 
     async def find_awards(self, order_ids: Sequence[UUID]) -> dict[tuple[UUID, str], tuple[UUID, UUID]]:
         """Who was credited for orders: (order, rule) to (customer, transaction)."""
@@ -234,97 +255,3 @@ class LoyaltyTransactionRepository(Repository):
             [transaction.customer_id, transaction.id],
         )
         return restored
-
-
-# The arrays arrive through sub-selects: so the planner does not look at their lengths, and one plan serves them all.
-_posting = SQL("""
-    WITH posting AS MATERIALIZED (
-        SELECT p.*, uuidv7() AS id, a.last_seq + 1 AS seq, a.balance, a.last_hash
-        FROM unnest(
-            (SELECT %(customer_id)s::uuid[]), (SELECT %(transaction_type)s::text[]), (SELECT %(points)s::bigint[]),
-            (SELECT %(qualifies)s::bool[]), (SELECT %(rule)s::text[]), (SELECT %(reason_code)s::text[]),
-            (SELECT %(order_id)s::uuid[]), (SELECT %(refund_id)s::uuid[]),
-            (SELECT %(reverses_transaction_id)s::uuid[]), (SELECT %(programme_version)s::integer[]),
-            (SELECT %(expires_at)s::timestamptz[]), (SELECT %(created_by)s::uuid[]),
-            (SELECT %(created_at)s::timestamptz[])
-        ) AS p (customer_id, transaction_type, points, qualifies, rule, reason_code, order_id, refund_id,
-                reverses_transaction_id, programme_version, expires_at, created_by, created_at)
-        JOIN loyalty_accounts AS a ON a.customer_id = p.customer_id
-    ), written AS (
-        INSERT INTO loyalty_transactions (
-            customer_id, seq, id, transaction_type, points, balance_before, balance_after, qualifies, rule,
-            reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at,
-            created_by, created_at, hash)
-        SELECT customer_id, seq, id, transaction_type, points, balance, balance + points, qualifies, rule,
-            reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at,
-            created_by, created_at,
-            loyalty_row_hash(last_hash, ROW(
-                customer_id, seq, id, transaction_type, points, balance, balance + points, nullif(seq - 1, 0),
-                qualifies, rule, reason_code, order_id, refund_id, reverses_transaction_id, programme_version,
-                expires_at, created_by, created_at, NULL)::loyalty_transactions)
-        FROM posting
-        RETURNING *
-    ), new_lot AS MATERIALIZED (
-        SELECT customer_id, uuidv7() AS id, origin_id, points, expires_at
-        FROM unnest((SELECT %(lot_customer)s::uuid[]), (SELECT %(lot_origin)s::uuid[]),
-                    (SELECT %(lot_points)s::bigint[]), (SELECT %(lot_expiry)s::timestamptz[]))
-            AS l (customer_id, origin_id, points, expires_at)
-    ), added AS (
-        INSERT INTO point_lots (customer_id, id, seq, origin_id, earned, remaining, earned_at, expires_at)
-        SELECT n.customer_id, n.id, w.seq, coalesce(n.origin_id, n.id), n.points, n.points, w.created_at, n.expires_at
-        FROM new_lot AS n JOIN posting AS w ON w.customer_id = n.customer_id
-    ), change AS MATERIALIZED (
-        SELECT * FROM unnest((SELECT %(change_customer)s::uuid[]), (SELECT %(change_lot)s::uuid[]),
-                             (SELECT %(change_points)s::bigint[])) AS c (customer_id, lot_id, points)
-    ), allocated AS (
-        INSERT INTO point_allocations (customer_id, seq, lot_id, points, is_expiry)
-        SELECT w.customer_id, w.seq, x.lot_id, x.points, w.transaction_type = 'EXPIRED'
-        FROM (SELECT customer_id, id, points FROM new_lot
-              UNION ALL SELECT customer_id, lot_id, points FROM change) AS x (customer_id, lot_id, points)
-        JOIN posting AS w ON w.customer_id = x.customer_id
-    )
-""")
-_lots_moved = SQL("""
-    , moved AS (
-        UPDATE point_lots AS l SET remaining = l.remaining + c.points
-        FROM change AS c WHERE l.customer_id = c.customer_id AND l.id = c.lot_id
-    )
-""")
-_written = SQL("""
-    SELECT id, customer_id, seq, transaction_type, points, balance_before, balance_after, qualifies, rule,
-        reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at, created_by, created_at
-    FROM written
-""")
-
-
-def _write(*, moves_lots: bool) -> Composed:
-    """The statement that writes transactions; a gain alone does not come near the lots that exist."""
-    return _posting + _lots_moved + _written if moves_lots else _posting + _written
-
-
-def _arrays(new: Sequence[LoyaltyTransactionCreate]) -> dict[str, list[Any]]:
-    lots = [(create.customer_id, lot) for create in new for lot in create.new_lots]
-    changes = [(create.customer_id, lot_id, points) for create in new for lot_id, points in create.lot_changes]
-    debts = [(create.customer_id, None, create.debt_change) for create in new if create.debt_change]
-    return {
-        "customer_id": [create.customer_id for create in new],
-        "transaction_type": [create.transaction_type.value for create in new],
-        "points": [create.points for create in new],
-        "qualifies": [create.qualifies for create in new],
-        "rule": [create.rule for create in new],
-        "reason_code": [create.reason_code for create in new],
-        "order_id": [create.order_id for create in new],
-        "refund_id": [create.refund_id for create in new],
-        "reverses_transaction_id": [create.reverses_transaction_id for create in new],
-        "programme_version": [create.programme_version for create in new],
-        "expires_at": [create.expires_at for create in new],
-        "created_by": [create.created_by for create in new],
-        "created_at": [create.created_at for create in new],
-        "lot_customer": [customer_id for customer_id, _ in lots],
-        "lot_origin": [lot.origin_id for _, lot in lots],
-        "lot_points": [lot.points for _, lot in lots],
-        "lot_expiry": [lot.expires_at for _, lot in lots],
-        "change_customer": [customer_id for customer_id, _, _ in (*changes, *debts)],
-        "change_lot": [lot_id for _, lot_id, _ in (*changes, *debts)],
-        "change_points": [points for _, _, points in (*changes, *debts)],
-    }

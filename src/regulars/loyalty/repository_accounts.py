@@ -8,12 +8,23 @@ from uuid import UUID
 from psycopg.sql import SQL
 
 from regulars.formulas.tiers import LoyaltyTier, TierThresholds
-from regulars.kit.database import Repository
-from regulars.loyalty.models import AccountChange, Deadline, LoyaltyAccount, TierChange
+from regulars.kit.database import Connection, Repository
+from regulars.kit.logs import current_trace_id
+from regulars.loyalty.events import TierChanged
+from regulars.loyalty.models import AccountChange, Deadline, LoyaltyAccount, Programme, TierChange
 
 
 class LoyaltyAccountRepository(Repository):
-    """Reads, locks and moves accounts."""
+    """Reads, locks and moves accounts.
+
+    Args:
+        connection: That of the transaction.
+        tells: Whether changes of tiers leave events; those of history do not.
+    """
+
+    def __init__(self, connection: Connection, *, tells: bool = True) -> None:
+        super().__init__(connection)
+        self._tells = tells
 
     async def open_accounts(self, customer_ids: Sequence[UUID], *, now: datetime) -> None:
         """Make the accounts that customers lack; ids of nobody are passed over."""
@@ -39,30 +50,27 @@ class LoyaltyAccountRepository(Repository):
         query = SQL(
             """
             SELECT a.customer_id, a.balance, a.lifetime_points, a.last_seq, a.tier, a.tier_is_manual, a.tier_until,
-                c.is_active, c.erased_at IS NOT NULL OR c.deleted_at IS NOT NULL AS is_gone, c.erased_at
+                c.is_active, c.erased_at IS NOT NULL OR c.deleted_at IS NOT NULL AS is_gone, c.erased_at,
+                EXISTS (SELECT FROM loyalty_reviews AS r WHERE r.customer_id = a.customer_id) AS is_under_review
             FROM loyalty_accounts AS a JOIN customers AS c ON c.id = a.customer_id
             WHERE a.customer_id = ANY ((SELECT %s::uuid[])::uuid[]) ORDER BY a.customer_id FOR NO KEY UPDATE OF a {}
             """
         ).format(SQL("SKIP LOCKED") if skip_locked else SQL(""))
         return await self._all(LoyaltyAccount, query, [list(customer_ids)])
 
-    async def update_loyalty_points(self, changes: Sequence[AccountChange]) -> None:
-        """Move each account to the transaction that was just written for it. Nothing else moves a balance."""
-        await self._execute(
+    async def lock_account_with_programme(self, customer_id: UUID) -> tuple[LoyaltyAccount, Programme] | None:
+        """Lock one account as `lock_accounts` does, and read the newest rules of the programme; None without one."""
+        rows = await self._rows(
             """
-            UPDATE loyalty_accounts AS a
-            SET balance = t.balance_after, last_seq = t.seq, last_hash = t.hash, updated_at = t.created_at,
-                lifetime_points = a.lifetime_points + c.lifetime_points,
-                tier = c.tier, tier_is_manual = c.tier_is_manual, tier_until = c.tier_until
-            FROM unnest((SELECT %(customer_id)s::uuid[]), (SELECT %(lifetime_points)s::bigint[]),
-                        (SELECT %(tier)s::text[]), (SELECT %(tier_is_manual)s::bool[]),
-                        (SELECT %(tier_until)s::timestamptz[]))
-                    AS c (customer_id, lifetime_points, tier, tier_is_manual, tier_until),
-                loyalty_transactions AS t
-            WHERE a.customer_id = c.customer_id AND t.customer_id = c.customer_id AND t.seq = a.last_seq + 1
+            SELECT a.customer_id, a.balance, a.lifetime_points, a.last_seq, a.tier, a.tier_is_manual, a.tier_until,
+                c.is_active, c.erased_at IS NOT NULL OR c.deleted_at IS NOT NULL, c.erased_at, p.*
+            FROM loyalty_accounts AS a JOIN customers AS c ON c.id = a.customer_id,
+                (SELECT * FROM loyalty_programmes ORDER BY version DESC LIMIT 1) AS p
+            WHERE a.customer_id = %s FOR NO KEY UPDATE OF a
             """,
-            _arrays(changes),
+            [customer_id],
         )
+        return (LoyaltyAccount(*rows[0][:10]), Programme(*rows[0][10:])) if rows else None
 
     async def update_loyalty_tier(self, change: AccountChange, *, now: datetime) -> None:
         """Set a tier and move lifetime points, without a transaction."""
@@ -100,13 +108,20 @@ class LoyaltyAccountRepository(Repository):
         return [customer_id for (customer_id,) in rows]
 
     async def record_tier_changes(self, changes: Sequence[TierChange]) -> None:
-        """Append to the history of tiers."""
+        """Append to the history of tiers, and tell of each change."""
         await self._execute(
             """
-            INSERT INTO loyalty_tier_changes
-                (customer_id, tier_before, tier, is_manual, tier_until, reason, created_by, created_at)
-            SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[], %s::text[],
-                                 %s::uuid[], %s::timestamptz[])
+            WITH changed AS (
+                INSERT INTO loyalty_tier_changes
+                    (customer_id, tier_before, tier, is_manual, tier_until, reason, created_by, created_at)
+                SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[], %s::text[],
+                                     %s::uuid[], %s::timestamptz[])
+                RETURNING *
+            )
+            INSERT INTO events (occurred_at, kind, customer_id, facts, trace_id)
+            SELECT created_at, %s, customer_id,
+                jsonb_build_object('tier_before', tier_before, 'tier', tier, 'is_manual', is_manual), %s
+            FROM changed WHERE %s
             """,
             [
                 [change.customer_id for change in changes],
@@ -117,6 +132,9 @@ class LoyaltyAccountRepository(Repository):
                 [change.reason for change in changes],
                 [change.created_by for change in changes],
                 [change.created_at for change in changes],
+                TierChanged.kind,
+                current_trace_id.get(),
+                self._tells,
             ],
         )
 

@@ -1,6 +1,6 @@
 """What can be done with a customer's points."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -13,7 +13,7 @@ from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from regulars.loyalty.access import require_present, require_reach
 from regulars.loyalty.balance import balance_of
-from regulars.loyalty.errors import AlreadyCredited, LimitExceeded, NotRestorable, SelfAdjustment
+from regulars.loyalty.errors import AccountUnderReview, AlreadyCredited, LimitExceeded, NotRestorable, SelfAdjustment
 from regulars.loyalty.ledger import Entry, ExpiryDays, PointsLedger
 from regulars.loyalty.limits import ClientLimits
 from regulars.loyalty.models import (
@@ -25,6 +25,7 @@ from regulars.loyalty.models import (
     LoyaltyTransactionType,
 )
 from regulars.loyalty.plans import gain, give_back, require_points
+from regulars.loyalty.repository_bonuses import WelcomeBonusRepository
 from regulars.loyalty.schemas import (
     AdjustmentType,
     LoyaltyPointsAdjust,
@@ -46,6 +47,7 @@ class LoyaltyService:
         self._clock = clock
         self._ledger = PointsLedger(connection, clock)
         self._limits = ClientLimits(connection, clock)
+        self._welcomed = WelcomeBonusRepository(connection)
 
     async def earn_loyalty_points(self, award: LoyaltyPointsEarn, *, by: Principal) -> LoyaltyTransaction:
         """Award points. An order earns once, by this way or by its purchase.
@@ -99,11 +101,21 @@ class LoyaltyService:
             return None
         return await self._award(customer_id, points, rule="purchase", order_id=order_id, by=by)
 
-    async def give_welcome_bonus(self, customer_id: UUID, *, by: Principal) -> LoyaltyTransaction | None:
-        """Give the programme's welcome bonus, once per customer; None when there is none to give."""
+    async def give_welcome_bonus(
+        self, customer_id: UUID, *, contacts: Sequence[bytes] = (), by: Principal
+    ) -> LoyaltyTransaction | None:
+        """Give the programme's welcome bonus, once per customer and contact; None when there is none to give.
+
+        Args:
+            customer_id: Who is welcome.
+            contacts: Keyed hashes of their e-mail address and phone number.
+            by: Who asks.
+        """
         await self._ledger.lock(customer_id, by=by)
         points = (await self._ledger.programmes.current()).welcome_bonus_points
         if points == 0 or await self._ledger.transactions.has_welcome_bonus(customer_id):
+            return None
+        if not await self._welcomed.take(contacts, customer_id, now=self._clock.now()):
             return None
         return await self._award(customer_id, points, rule="welcome", by=by)
 
@@ -114,11 +126,14 @@ class LoyaltyService:
             NotFound: there is no such customer.
             LimitExceeded: more points than the API client may move.
             CustomerInactive: the customer is deactivated.
+            AccountUnderReview: the last audit found that the customer's points do not add up.
             InsufficientPoints: says how many can be spent and how many are owed.
         """
         require_reach(redemption.customer_id, by, "loyalty:redeem")
         await self._limits.take(redemption.points, by=by)
         account = await self._ledger.lock(redemption.customer_id, by=by)
+        if account.is_under_review:
+            raise AccountUnderReview
         create = LoyaltyTransactionCreate(
             customer_id=account.customer_id,
             transaction_type=LoyaltyTransactionType.REDEEMED,
@@ -273,10 +288,9 @@ class LoyaltyService:
         description: str | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> LoyaltyTransaction:
-        account = await self._ledger.lock(customer_id, by=by)
+        account, programme = await self._ledger.lock_for_award(customer_id, by=by)
         if order_id is not None:
             await self._require_uncredited(customer_id, order_id, rule)
-        programme = await self._ledger.programmes.current()
         create = LoyaltyTransactionCreate(
             customer_id=customer_id,
             transaction_type=LoyaltyTransactionType.EARNED,
@@ -292,16 +306,11 @@ class LoyaltyService:
         return await self._ledger.write(Entry(account, planned, programme, description, metadata))
 
     async def _require_uncredited(self, customer_id: UUID, order_id: UUID, rule: str) -> None:
-        buyer = (await self._ledger.transactions.find_buyers([order_id])).get(order_id, customer_id)
-        if buyer != customer_id:
-            raise NotFound
-        found = (await self._ledger.transactions.find_awards([order_id])).get((order_id, rule))
-        if found is None:
-            return
-        owner, transaction_id = found
-        if owner != customer_id:
-            raise NotFound
-        raise AlreadyCredited(transaction_id=transaction_id)
+        for owner, transaction_id in await self._ledger.transactions.find_claims(order_id, rule):
+            if owner != customer_id:
+                raise NotFound
+            if transaction_id is not None:
+                raise AlreadyCredited(transaction_id=transaction_id)
 
     async def _spend(
         self,

@@ -31,9 +31,13 @@ class OrderLine:
 
 @dataclass(frozen=True)
 class StoredLine(OrderLine):
-    """A line as it is stored, with its place in the order, from 1."""
+    """A line as it is stored, with its place in the order, from 1, and what the catalogue says of the product."""
 
+    customer_id: UUID
+    order_id: UUID
     line_number: int
+    category: str | None
+    brand: str | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,18 @@ class NewOrder:
 
 
 @dataclass(frozen=True)
+class OrderName:
+    """How a source knows an order, whether or not it has sent it yet."""
+
+    source: str
+    external_id: str
+
+
+OrderKey: TypeAlias = UUID | OrderName
+"""What names an order: the id it was given here, or its id in its source."""
+
+
+@dataclass(frozen=True)
 class Order:
     """An order as it is stored.
 
@@ -104,6 +120,84 @@ class Order:
     content_hash: bytes
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def name(self) -> OrderName:
+        """How its source knows it."""
+        return OrderName(self.source, self.external_id)
+
+    @property
+    def refundable(self) -> Decimal:
+        """What is left to be paid back."""
+        return self.total - self.refunded_total
+
+
+@dataclass(frozen=True)
+class RefundLine:
+    """A part of a line that was brought back.
+
+    Attributes:
+        quantity: In the unit of the line.
+        amount: What was paid back for it.
+    """
+
+    line_number: int
+    quantity: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class NewRefund:
+    """A refund about to be written.
+
+    Attributes:
+        refund_id: Its id where it was made; no two refunds of one order share one.
+        amount: What is paid back.
+        refunded_at: When.
+        reason: A code.
+        lines: What was brought back; none if it is an amount only.
+    """
+
+    refund_id: str
+    amount: Decimal
+    refunded_at: datetime
+    reason: str | None = None
+    lines: Sequence[RefundLine] = ()
+
+
+@dataclass(frozen=True)
+class Refund:
+    """A refund as it is stored; `id` is ours, `refund_id` that of whoever made it."""
+
+    id: UUID
+    customer_id: UUID
+    order_id: UUID
+    refund_id: str
+    amount: Decimal
+    refunded_at: datetime
+    refunded_on: date
+    reason: str | None
+    created_at: datetime
+    lines: tuple[RefundLine, ...]
+
+    def __post_init__(self) -> None:
+        lines: Sequence[Any] = self.lines
+        told = (line if isinstance(line, RefundLine) else _refund_line(line) for line in lines)
+        object.__setattr__(self, "lines", tuple(told))
+
+
+@dataclass(frozen=True)
+class FullOrder:
+    """An order with its lines and its refunds, the latest refund last."""
+
+    order: Order
+    lines: Sequence[StoredLine]
+    refunds: Sequence[Refund] = ()
+
+
+def _refund_line(row: Sequence[Any]) -> RefundLine:
+    """A line as the database tells it: in JSON, with its numbers as texts so that they stay exact."""
+    return RefundLine(int(row[0]), Decimal(row[1]), Decimal(row[2]))
 
 
 @dataclass(frozen=True)

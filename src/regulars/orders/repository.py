@@ -6,24 +6,21 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg.sql import SQL, Placeholder
+from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
 from regulars.kit.database import Repository
 from regulars.orders.lines import canonical_lines
-from regulars.orders.models import NewOrder, Order, OrderLine, StoredLine
-from regulars.orders.repository_sql import content_hash, recompute_metrics, valid_order
+from regulars.orders.models import NewOrder, NewOrderStatus, Order, OrderKey, OrderLine, OrderName, StoredLine
+from regulars.orders.repository_sql import content_hash, order_columns
 
-_columns = SQL("""
-    customer_id, id, source, external_id, status, currency, ordered_at, ordered_on, total, discount_total, tax_total,
-    shipping_total, refunded_total, cancelled_on, channel, metadata, content_hash, created_at, updated_at
-""")
 _content = SQL("""
-    SELECT %(ordered_at)s::timestamptz AS ordered_at, %(status)s::text AS status, %(currency)s::text AS currency,
+    SELECT %(ordered_at)s::timestamptz AS ordered_at, {status} AS status, %(currency)s::text AS currency,
         %(total)s::numeric(18, 4) AS total, %(discount_total)s::numeric(18, 4) AS discount_total,
         %(tax_total)s::numeric(18, 4) AS tax_total, %(shipping_total)s::numeric(18, 4) AS shipping_total,
         %(channel)s::text AS channel, %(metadata)s::jsonb AS metadata, %(lines)s::text AS lines
 """)
+_new_content = _content.format(status=SQL("%(status)s::text"))
 _insert_order = SQL("""
     WITH content AS ({content}), identified AS (
         INSERT INTO order_identifiers (source, external_id, customer_id, order_id)
@@ -39,22 +36,57 @@ _insert_order = SQL("""
         {content_hash}
     FROM content, identified
     RETURNING {columns}
-""").format(content=_content, content_hash=content_hash, columns=_columns)
+""").format(content=_new_content, content_hash=content_hash, columns=order_columns)
+_stored_status = SQL("""
+    SELECT status FROM ({content}) AS content WHERE {content_hash} = %(stored)s
+""").format(
+    content=_content.format(status=SQL("unnest(ARRAY['pending', 'paid', 'fulfilled', 'cancelled'])")),
+    content_hash=content_hash,
+)
+_set_status = SQL("""
+    UPDATE orders SET
+        status = CASE WHEN refunded_total > 0 THEN orders.status ELSE %(status)s::text END,
+        content_hash = (SELECT {content_hash} FROM ({content}) AS content), updated_at = %(now)s
+    WHERE customer_id = %(customer_id)s AND id = %(order_id)s
+    RETURNING {columns}
+""").format(content=_new_content, content_hash=content_hash, columns=order_columns)
+
+_number_of_turns = 7265_0013
 
 
 class OrderRepository(Repository):
-    """Orders on one connection."""
+    """Orders on one connection. Whoever writes an order has locked its customer."""
 
-    async def find(self, source: str, external_id: str) -> Order | None:
-        """The order that a source knows by this id."""
-        rows = await self._rows(
-            "SELECT customer_id, order_id FROM order_identifiers WHERE source = %s AND external_id = %s",
-            [source, external_id],
+    async def take_turn(self, name: OrderName) -> None:
+        """Let nobody else take in or take back an order of this name until the transaction ends.
+
+        For what is done about an order that may not be there yet, so that no row could be locked.
+        """
+        await self._execute(
+            "SELECT pg_advisory_xact_lock(%s, hashtext(%s || ':' || %s))",
+            [_number_of_turns, name.source, name.external_id],
         )
-        if not rows:
-            return None
-        statement = SQL("SELECT {} FROM orders WHERE customer_id = %s AND id = %s").format(_columns)
-        return await self._one(Order, statement, rows[0])
+
+    async def find_customer_of(self, key: OrderKey) -> tuple[UUID, UUID] | None:
+        """Whose order it is: the ids of customer and order, which together find it where it lies."""
+        if isinstance(key, OrderName):
+            rows = await self._rows(
+                "SELECT customer_id, order_id FROM order_identifiers WHERE source = %s AND external_id = %s",
+                [key.source, key.external_id],
+            )
+        else:
+            rows = await self._rows("SELECT customer_id, id FROM orders WHERE id = %s", [key])
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def get(self, customer_id: UUID, order_id: UUID) -> Order | None:
+        """An order of a customer."""
+        statement = SQL("SELECT {} FROM orders WHERE customer_id = %s AND id = %s").format(order_columns)
+        return await self._one(Order, statement, [customer_id, order_id])
+
+    async def find(self, key: OrderKey) -> Order | None:
+        """An order by what names it: first whose it is, then the order."""
+        place = await self.find_customer_of(key)
+        return await self.get(*place) if place else None
 
     async def create_order(
         self, order: NewOrder, customer_id: UUID, *, ordered_on: date, now: datetime
@@ -66,28 +98,51 @@ class OrderRepository(Repository):
             await self._insert_lines(created, order.lines)
         return created
 
-    async def has_content_of(self, stored: Order, order: NewOrder) -> bool:
-        """Whether a stored order is what is sent again: equal in everything that its source decides."""
-        statement = SQL("SELECT {} = %(stored)s FROM ({}) AS content").format(content_hash, _content)
-        return bool(await self._value(statement, _parameters(order) | {"stored": stored.content_hash}))
+    async def status_in_source(self, stored: Order, order: NewOrder) -> NewOrderStatus | None:
+        """The status that the source told last, if what is sent again is otherwise the same order; else None.
 
-    async def get_lines(self, order: Order) -> list[StoredLine]:
-        """The lines of an order, in their order."""
+        Refunds and cancellations that were made here are not part of what the source told.
+        """
+        status: NewOrderStatus | None = await self._value(
+            _stored_status, _parameters(order) | {"stored": stored.content_hash}
+        )
+        return status
+
+    async def set_status(self, stored: Order, order: NewOrder, *, now: datetime) -> Order:
+        """Write down the status that the source tells now, any but cancelled; what is refunded stays so."""
+        parameters = _parameters(order) | {"customer_id": stored.customer_id, "order_id": stored.id, "now": now}
+        changed = await self._one(Order, _set_status, parameters)
+        assert changed is not None, "the customer is locked"  # noqa: S101
+        return changed
+
+    async def cancel(self, order: Order, *, cancelled_on: date, now: datetime) -> Order:
+        """Cancel an order."""
+        cancelled = await self._one(
+            Order,
+            SQL("""
+                UPDATE orders SET status = 'cancelled', cancelled_on = %(day)s, updated_at = %(now)s
+                WHERE customer_id = %(customer_id)s AND id = %(order_id)s
+                RETURNING {}
+            """).format(order_columns),
+            {"customer_id": order.customer_id, "order_id": order.id, "day": cancelled_on, "now": now},
+        )
+        assert cancelled is not None, "the customer is locked"  # noqa: S101
+        return cancelled
+
+    async def get_lines(self, orders: Sequence[Order]) -> list[StoredLine]:
+        """The lines of orders, each order's in their order."""
         return await self._all(
             StoredLine,
             """
-            SELECT line_number, sku, quantity, unit_price, discount, total FROM order_lines
-            WHERE customer_id = %s AND order_id = %s ORDER BY line_number
+            SELECT l.customer_id, l.order_id, l.line_number, l.sku, l.quantity, l.unit_price, l.discount, l.total,
+                p.category, p.brand
+            FROM unnest(%s::uuid[], %s::uuid[]) AS o (customer_id, id)
+            JOIN order_lines AS l ON l.customer_id = o.customer_id AND l.order_id = o.id
+            LEFT JOIN products AS p ON p.sku = l.sku
+            ORDER BY l.order_id, l.line_number
             """,
-            [order.customer_id, order.id],
+            [[order.customer_id for order in orders], [order.id for order in orders]],
         )
-
-    async def recompute_metrics(self, customer_id: UUID, *, now: datetime) -> None:
-        """Bring the customer's purchase metrics up to the orders. The customer must be locked."""
-        statement = recompute_metrics.format(
-            touched=SQL("SELECT %(customer_id)s::uuid AS customer_id"), now=Placeholder("now"), valid=valid_order
-        )
-        await self._execute(statement, {"customer_id": customer_id, "now": now})
 
     async def _insert_lines(self, order: Order, lines: Sequence[OrderLine]) -> None:
         if not lines:

@@ -1,39 +1,31 @@
 """What callers send and read about orders."""
 
 import json
-import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from regulars.customers.schemas import CustomerNumberText, EmailText, PhoneText
 from regulars.kit.money import format_money
 from regulars.kit.schemas import Day, Id, Instant, Money, MoneyText, RequestSchema, ResponseSchema, Source, Text
 from regulars.orders.lines import most_lines
-from regulars.orders.models import NewOrder, NewOrderStatus, Order, OrderLine, OrderStatus, OrderTotals, StoredLine
+from regulars.orders.models import (
+    FullOrder,
+    NewOrder,
+    NewOrderStatus,
+    OrderLine,
+    OrderName,
+    OrderStatus,
+    OrderTotals,
+    StoredLine,
+)
+from regulars.orders.quantities import Quantity, plain
+from regulars.orders.schemas_refunds import OrderRefund, refunds_of
 
 metadata_bytes = 4096
-
-
-def _quantity(value: object) -> object:
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**8:
-        return Decimal(value)
-    if isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]{0,7})(\.[0-9]{1,3})?", value):
-        return Decimal(value)
-    raise PydanticCustomError("format", 'must be a whole number such as 2, or an amount in a string such as "0.333"')
-
-
-Quantity: TypeAlias = Annotated[
-    Decimal,
-    BeforeValidator(_quantity),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^-?[0-9]{1,8}(\.[0-9]{1,3})?$"}]}),
-]
-"""Pieces as a whole number, weights and lengths as a string with up to three decimals."""
 
 
 class OrderLineCreate(RequestSchema):
@@ -54,7 +46,10 @@ class OrderLineCreate(RequestSchema):
 
 
 class OrderCreate(RequestSchema):
-    """A new order, and who made it: exactly one of customer_id, customer_number, email, phone."""
+    """A new order, and who made it: one of customer_id, customer_number, email, phone, or nobody who is known.
+
+    An address that no customer has, and an order that names nobody, make a guest.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -90,13 +85,16 @@ class OrderCreate(RequestSchema):
     lines: list[OrderLineCreate] = Field(default=[], max_length=most_lines)
 
     @model_validator(mode="after")
-    def _names_one_customer(self) -> Self:
+    def _names_one_customer_at_most(self) -> Self:
         named = (self.customer_id, self.customer_number, self.email, self.phone)
-        if sum(name is not None for name in named) != 1:
-            raise PydanticCustomError(
-                "missing", "exactly one of customer_id, customer_number, email, phone is required"
-            )
+        if sum(name is not None for name in named) > 1:
+            raise PydanticCustomError("range", "at most one of customer_id, customer_number, email, phone")
         return self
+
+    @property
+    def names_nobody(self) -> bool:
+        """Whether the order does not say who made it."""
+        return not any((self.customer_id, self.customer_number, self.email, self.phone))
 
     def totals(self) -> OrderTotals:
         """The amounts of the whole order."""
@@ -116,6 +114,10 @@ class OrderCreate(RequestSchema):
             lines=lines,
         )
 
+    def name_in(self, source: str) -> OrderName:
+        """How its source knows the order."""
+        return OrderName(source, self.external_id)
+
     @field_validator("metadata")
     @classmethod
     def _not_too_long(cls, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -133,6 +135,8 @@ class OrderLineResponse(ResponseSchema):
     unit_price: str
     discount: MoneyText
     total: MoneyText
+    category: str | None = Field(description="As the catalogue has it; null for a product that it does not know.")
+    brand: str | None
 
     @classmethod
     def of(cls, line: StoredLine, currency: str) -> Self:
@@ -140,10 +144,12 @@ class OrderLineResponse(ResponseSchema):
         return cls(
             line_number=line.line_number,
             sku=line.sku,
-            quantity=_plain(line.quantity),
-            unit_price=_plain(line.unit_price),
+            quantity=plain(line.quantity),
+            unit_price=plain(line.unit_price),
             discount=format_money(line.discount, currency),
             total=format_money(line.total, currency),
+            category=line.category,
+            brand=line.brand,
         )
 
 
@@ -165,19 +171,22 @@ class OrderResponse(ResponseSchema):
     refunded_total: MoneyText
     cancelled_on: Day | None
     channel: str | None
-    metadata: dict[str, Any] | None
+    metadata: dict[str, Any] | None = Field(description="Null for those who only read reports.")
     lines: list[OrderLineResponse]
+    refunds: list[OrderRefund] = Field(description="The latest one last.")
     created_at: Instant
     updated_at: Instant
 
     @classmethod
-    def of(cls, order: Order, lines: list[StoredLine]) -> Self:
-        """The order with its lines, money as texts."""
+    def of(cls, found: FullOrder, *, masked: bool = False) -> Self:
+        """The order with its lines and refunds, money as texts; masked, without what the caller noted."""
+        order = found.order
         amounts = ("total", "discount_total", "tax_total", "shipping_total", "refunded_total")
-        money = {name: format_money(getattr(order, name), order.currency) for name in amounts}
-        shown = [OrderLineResponse.of(line, order.currency) for line in lines]
-        plain = {name: getattr(order, name) for name in cls.model_fields if name not in {*amounts, "lines"}}
-        return cls(**plain, **money, lines=shown)
+        told: dict[str, Any] = {name: format_money(getattr(order, name), order.currency) for name in amounts}
+        told["lines"] = [OrderLineResponse.of(line, order.currency) for line in found.lines]
+        told["refunds"] = refunds_of(found.refunds, order.currency)
+        told["metadata"] = None if masked else order.metadata
+        return cls(**{name: told[name] if name in told else getattr(order, name) for name in cls.model_fields})
 
 
 class ImportLineError(ResponseSchema):
@@ -198,8 +207,3 @@ class ImportResult(ResponseSchema):
     failed: int
     customers_created: int
     errors: list[ImportLineError] = Field(description="The first 1,000.")
-
-
-def _plain(number: Decimal) -> str:
-    """A number without needless zeros or an exponent: `2`, `0.333`."""
-    return f"{number.normalize():f}"

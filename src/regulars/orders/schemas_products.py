@@ -25,6 +25,12 @@ class ProductUpsert(RequestSchema):
     department: ProductText | None = unchanged("What categories belong to.")
 
 
+class ProductImport(ProductUpsert):
+    """A row of a file of products; an empty value is left out."""
+
+    sku: Sku
+
+
 class ProductResponse(ResponseSchema):
     """An entry of the catalogue."""
 

@@ -1,19 +1,28 @@
-"""The rules of new orders: who may send them, and what makes sense."""
+"""The rules of new orders: who may send them, and what makes sense; and orders as callers read them."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
+from uuid import UUID
 
 from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
 from regulars.kit.money import minor_units
+from regulars.kit.schemas import Page
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from regulars.kit.validation import FieldError, Place, Validation
+from regulars.orders.access import find_visible, is_masked_for, reach_of
 from regulars.orders.errors import SourceForbidden
 from regulars.orders.lines import add_up, complete_line
-from regulars.orders.models import OrderLine
-from regulars.orders.schemas import OrderCreate, OrderLineCreate
+from regulars.orders.models import FullOrder, Order, OrderKey, OrderLine, Refund, StoredLine
+from regulars.orders.repository import OrderRepository
+from regulars.orders.repository_refunds import RefundRepository
+from regulars.orders.repository_search import OrderSearchRepository
+from regulars.orders.schemas import OrderCreate, OrderLineCreate, OrderResponse
+from regulars.orders.schemas_search import OrderSearchFilters
 
 # Tills' clocks run ahead; an order is in the future only beyond this.
 clock_tolerance = timedelta(minutes=5)
@@ -73,3 +82,55 @@ def _complete(lines: list[OrderLineCreate], digits: int, faults: list[FieldError
             yield complete_line(line.sku, line.quantity, line.unit_price, line.discount, line.total, minor_units=digits)
         except ValueError as error:
             faults.append(FieldError("body", f"/lines/{place}", "range", str(error)))
+
+
+class OrderService:
+    """Orders as callers read them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._orders = OrderRepository(connection)
+        self._refunds = RefundRepository(connection)
+        self._search = OrderSearchRepository(connection)
+
+    async def get_order(self, key: OrderKey, *, by: Principal) -> OrderResponse:
+        """An order with its lines and refunds.
+
+        Raises:
+            NotFound: there is none, or none that the caller may know of.
+            CustomerErased: the customer was erased, and the caller may know it.
+        """
+        return await self.show(await find_visible(self._connection, key, by, "orders:read"), by=by)
+
+    async def list_orders(self, filters: OrderSearchFilters, *, by: Principal) -> Page[OrderResponse]:
+        """A page of the orders that match, as far as the caller may see them, and how many there are."""
+        reach = reach_of(by, names_customer=filters.customer_id is not None)
+        found = await self._search.search_orders(filters, reach)
+        if len(found) < filters.limit and (found or not filters.offset):
+            total, is_estimate = filters.offset + len(found), False
+        else:
+            total, is_estimate = await self._search.count_orders(filters, reach)
+        items = [
+            OrderResponse.of(order, masked=is_masked_for(order.order.customer_id, by))
+            for order in await self.complete(found)
+        ]
+        return Page[OrderResponse](
+            items=items, total=total, total_is_estimate=is_estimate, limit=filters.limit, offset=filters.offset
+        )
+
+    async def show(self, order: Order, *, by: Principal) -> OrderResponse:
+        """An order that was read, as a caller sees it."""
+        [found] = await self.complete([order])
+        return OrderResponse.of(found, masked=is_masked_for(order.customer_id, by))
+
+    async def complete(self, orders: Sequence[Order]) -> list[FullOrder]:
+        """Orders with their lines and refunds, in two statements for any number of them."""
+        if not orders:
+            return []
+        lines: dict[UUID, list[StoredLine]] = defaultdict(list)
+        refunds: dict[UUID, list[Refund]] = defaultdict(list)
+        for line in await self._orders.get_lines(orders):
+            lines[line.order_id].append(line)
+        for refund in await self._refunds.get_refunds(orders):
+            refunds[refund.order_id].append(refund)
+        return [FullOrder(order, lines[order.id], refunds[order.id]) for order in orders]

@@ -1,7 +1,9 @@
 """What callers send and read about preferences."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self, TypeAlias
+from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
@@ -90,21 +92,21 @@ class CustomerPreferencesBulkUpdate(RequestSchema):
 
 
 class CustomerPreferenceResponse(ResponseSchema):
-    """A preference that the customer stated."""
+    """A preference that the customer stated, or one that the orders show: that one cannot be changed, and has no id."""
 
-    id: Id
+    id: Id | None = Field(description="Null for what is derived.")
     customer_id: Id
     preference_type: PreferenceType
     preference_key: str
     preference_value: PreferenceValue
-    origin: Literal["stated"]
-    etag: str = Field(description="Send as If-Match with a change.", examples=['"1"'])
-    created_at: Instant
-    updated_at: Instant
+    origin: Literal["stated", "derived"]
+    etag: str | None = Field(description="Send as If-Match with a change. Null for what is derived.", examples=['"1"'])
+    created_at: Instant | None
+    updated_at: Instant | None
 
     @classmethod
     def of(cls, preference: CustomerPreference) -> Self:
-        """The preference as callers see it."""
+        """A stated preference as callers see it."""
         return cls(
             id=preference.id,
             customer_id=preference.customer_id,
@@ -115,4 +117,19 @@ class CustomerPreferenceResponse(ResponseSchema):
             etag=etag_of(preference.version),
             created_at=preference.created_at,
             updated_at=preference.updated_at,
+        )
+
+    @classmethod
+    def derived(cls, customer_id: UUID, key: str, names: Sequence[str]) -> Self:
+        """What the orders of a customer show, in the form in which the customer would state it."""
+        return cls(
+            id=None,
+            customer_id=customer_id,
+            preference_type=PreferenceType.SHOPPING,
+            preference_key=key,
+            preference_value=list(names),
+            origin="derived",
+            etag=None,
+            created_at=None,
+            updated_at=None,
         )

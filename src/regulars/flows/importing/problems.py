@@ -26,7 +26,7 @@ _sentences = {
     "status-unknown": "status is none of paid, fulfilled, pending, cancelled",
     "customer-missing": "the line names no customer: it needs customer_id, email, phone or customer_number",
     "customer-id-length": "customer_id is longer than 200 characters",
-    "customer-unknown": "customer_number is not known",
+    "customer-unknown": "the line names nobody who is known",
     "customer-conflict": "customer_id and the other identifiers belong to different customers",
     "email-format": "email is not an e-mail address such as name@example.com",
     "email-taken": "email belongs to another customer",

@@ -35,6 +35,7 @@ class PaidOrdersRepository(Repository):
             JOIN customers ON customers.id = matched.customer_id
             WHERE matched.batch = %s AND matched.code IS NULL AND orders.status IN ('paid', 'fulfilled')
                 AND customers.is_active AND customers.deleted_at IS NULL AND customers.erased_at IS NULL
+                AND NOT (customers.is_guest AND customers.email IS NULL AND customers.phone IS NULL)
                 AND NOT EXISTS (
                     SELECT FROM loyalty_transactions AS award
                     WHERE award.customer_id = orders.customer_id AND award.order_id = orders.id

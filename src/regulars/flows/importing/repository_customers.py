@@ -75,7 +75,8 @@ _insert_further_claims = """
     ORDER BY kind, value
 """
 _name_referrers = """
-    UPDATE customers SET referrer_customer_id = matched.referrer_id, updated_at = %(now)s, version = version + 1
+    UPDATE customers SET referrer_customer_id = matched.referrer_id, updated_at = %(now)s,
+        version = customers.version + 1
     FROM matched JOIN customers AS referrer ON referrer.id = matched.referrer_id
     WHERE matched.code IS NULL AND customers.id = matched.customer_id AND customers.referrer_customer_id IS NULL
         AND customers.erased_at IS NULL

@@ -4,6 +4,7 @@ All of them are temporary tables of one session: they vanish with it, whatever e
 `checked` typed values, and a code where a rule was broken.
 """
 
+from asyncio import sleep
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
@@ -66,6 +67,7 @@ class StagingRepository(Repository):
                 await copy.write(block)
                 received += count
                 on_rows(received)
+                await sleep(0)  # lets others have their turn: a large file is read for seconds
         return received
 
     async def count_rejects(self, tables: Sequence[str] = ("checked", "matched")) -> int:

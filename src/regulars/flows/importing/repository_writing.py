@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from psycopg.sql import SQL, Placeholder
 
+from regulars.customers.repository_purchases import recompute_metrics, valid_order
 from regulars.flows.importing.repository_matching import Batch
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Repository
-from regulars.orders.repository_sql import recompute_metrics, valid_order
 
 many_orders = 10_000
 
@@ -57,11 +57,20 @@ _insert_lines = """
     FROM matched, jsonb_array_elements(lines::jsonb) WITH ORDINALITY AS line (item, place)
     WHERE batch = %(batch)s AND code IS NULL AND action <> 'keep' AND lines IS NOT NULL
 """
+# As one order that comes in tells of itself: that it is there, and that it is paid or cancelled if it is.
 _tell_recorded = """
     INSERT INTO events (occurred_at, kind, customer_id, facts)
-    SELECT %(now)s, 'order.recorded', customer_id, jsonb_build_object(
-        'order_id', order_id, 'status', status, 'total', total::text, 'currency', %(currency)s::text)
-    FROM matched WHERE batch = %(batch)s AND code IS NULL AND action = 'create' ORDER BY ordered_at, order_id
+    SELECT %(now)s, event.kind, customer_id, event.facts
+    FROM matched, LATERAL (SELECT
+        jsonb_build_object('order_id', order_id) AS name,
+        jsonb_build_object('total', total::text, 'currency', %(currency)s::text) AS amount
+    ) AS fact, LATERAL (VALUES
+        (1, 'order.recorded', fact.name || fact.amount || jsonb_build_object('status', status)),
+        (2, 'order.paid', CASE WHEN status IN ('paid', 'fulfilled') THEN fact.name || fact.amount END),
+        (3, 'order.cancelled', CASE WHEN status = 'cancelled' THEN fact.name END)
+    ) AS event (place, kind, facts)
+    WHERE batch = %(batch)s AND code IS NULL AND action = 'create' AND event.facts IS NOT NULL
+    ORDER BY ordered_at, order_id, event.place
 """
 _touched = SQL("SELECT DISTINCT customer_id FROM matched WHERE batch = %(batch)s AND code IS NULL AND action <> 'keep'")
 

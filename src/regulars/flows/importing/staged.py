@@ -190,9 +190,9 @@ class StagedImport(ABC):
 
     async def _write_one(self, batch: Batch) -> Batch:
         filled = await self.customers.write(batch)
-        done = await self.write(replace(batch, filled=filled))
         if self.job.options.events:
             await self.customers.tell_created(batch, at=self.job.clock.now())
+        done = await self.write(replace(batch, filled=filled))
         if self.job.options.atomic:
             await self.follow_up(done)
         return done

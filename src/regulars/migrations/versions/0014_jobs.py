@@ -6,7 +6,7 @@ Inputs and results are kept in pieces, so that whoever asks and whoever works ma
 from alembic import op
 
 revision = "0014"
-down_revision = "0010"
+down_revision = "0013"
 
 
 def upgrade() -> None:

@@ -66,14 +66,6 @@ def _create_consents() -> None:
         ) AS flag (channel, is_granted)
         WHERE flag.is_granted
     """)
-    # Whoever tells what was allowed can neither change nor lose what was told.
-    op.execute("""
-        DO $$ BEGIN
-            IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'regulars_app') THEN
-                REVOKE UPDATE, DELETE ON consent_events FROM regulars_app;
-            END IF;
-        END $$
-    """)
 
 
 def _create_engagement() -> None:

@@ -6,7 +6,7 @@ All of it is empty for values by the formula. `next_order_on` is empty too where
 from alembic import op
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 
 
 def upgrade() -> None:

@@ -1,0 +1,63 @@
+"""Who made an order: a customer, or a guest who becomes one by proving an address."""
+
+from regulars.customers.access import require_visible
+from regulars.customers.errors import EmailTaken, PhoneTaken
+from regulars.customers.events import CustomerCreated
+from regulars.customers.models import CustomerProfile, NewCustomer, RetailCustomer
+from regulars.customers.repository import RetailCustomerRepository
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
+from regulars.kit.errors import NotFound
+from regulars.kit.events import record_events
+from regulars.kit.security import Principal
+from regulars.orders.schemas import OrderCreate
+
+
+class Buyers:
+    """Finds the customers whom orders name, and welcomes guests, in the caller's transaction."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._customers = RetailCustomerRepository(connection)
+
+    async def buyer_of(self, order: OrderCreate, *, by: Principal) -> RetailCustomer:
+        """The customer whom the order names, if the caller may know of it; else a new guest.
+
+        Raises:
+            NotFound: there is no customer with this id or number, or none that this caller may know of.
+            CustomerErased: the same, for callers who may see identifiers.
+        """
+        customer = await self._find(order)
+        if customer is None:
+            customer = await self._welcome(order)
+        require_visible(customer, by, "orders:write")
+        return customer
+
+    async def _find(self, order: OrderCreate) -> RetailCustomer | None:
+        if order.customer_id:
+            return await self._customers.get(order.customer_id)
+        if order.customer_number:
+            customer = await self._customers.get_by_customer_number(order.customer_number)
+            if customer is None:
+                raise NotFound
+            return customer
+        if order.email:
+            return await self._customers.get_by_email(order.email)
+        return await self._customers.get_by_phone(order.phone) if order.phone else None
+
+    async def _welcome(self, order: OrderCreate) -> RetailCustomer:
+        """Write down a guest; of two orders at once that bring the same address, one finds the other's guest."""
+        now = self._clock.now()
+        profile = CustomerProfile(email=order.email, phone=order.phone)
+        try:
+            guest = await self._customers.create_customer(
+                NewCustomer(profile, now, self._clock.day_of(now), is_guest=True)
+            )
+        except (EmailTaken, PhoneTaken):
+            known = await self._find(order)
+            if known is None:
+                raise
+            return known
+        await record_events(self._connection, now, CustomerCreated(customer_id=guest.id, by_registration=False))
+        return guest

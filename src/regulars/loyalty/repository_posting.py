@@ -1,0 +1,211 @@
+"""The one statement that writes the ledger: a transaction, its lots and allocations, the account, the event.
+
+It serves one customer and five hundred. What it is given comes as rows: one row as plain parameters, many as an
+array for each column. Arrays arrive through sub-selects: so the planner does not look at their lengths, and one plan
+serves them all.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, LiteralString, TypeAlias
+
+from psycopg.sql import SQL
+from psycopg.types.numeric import Int8
+
+from regulars.kit.database import Connection, Repository
+from regulars.kit.logs import current_trace_id
+from regulars.loyalty.events import event_of
+from regulars.loyalty.models import AccountChange, LoyaltyTransaction, LoyaltyTransactionCreate
+
+Columns: TypeAlias = Mapping[LiteralString, LiteralString]
+
+_entry: Columns = {
+    "customer_id": "uuid", "transaction_type": "text", "points": "bigint", "qualifies": "boolean", "rule": "text",
+    "reason_code": "text", "order_id": "uuid", "refund_id": "uuid", "reverses_transaction_id": "uuid",
+    "programme_version": "integer", "expires_at": "timestamptz", "created_by": "uuid", "created_at": "timestamptz",
+    "lifetime_points": "bigint", "tier": "text", "tier_is_manual": "boolean", "tier_until": "timestamptz",
+    "event": "text",
+}  # fmt: skip
+_lot: Columns = {"customer_id": "uuid", "origin_id": "uuid", "points": "bigint", "expires_at": "timestamptz"}
+_change: Columns = {"customer_id": "uuid", "lot_id": "uuid", "points": "bigint"}
+
+
+class PostingRepository(Repository):
+    """Writes the ledger. Every write expects the customers' accounts to be locked by this transaction.
+
+    Args:
+        connection: That of the transaction.
+        tells: Whether postings leave events; those of history, written long after, do not.
+    """
+
+    def __init__(self, connection: Connection, *, tells: bool = True) -> None:
+        super().__init__(connection)
+        self._tells = tells
+
+    async def create_transaction(self, new: LoyaltyTransactionCreate, change: AccountChange) -> LoyaltyTransaction:
+        """Write one transaction with its lots and allocations, and move the account to it."""
+        return (await self.create_transactions([new], [change]))[0]
+
+    async def create_transactions(
+        self, new: Sequence[LoyaltyTransactionCreate], changes: Sequence[AccountChange]
+    ) -> list[LoyaltyTransaction]:
+        """Write one transaction for each of many customers and move their accounts; returned in the order given.
+
+        Number, balance and hash continue from the account. Between the lots of one transaction, those given first come
+        first in the order of use. Nothing else moves a balance.
+
+        Args:
+            new: The transactions, of different customers.
+            changes: For each, what it means for the account beyond the balance.
+        """
+        entries = [_entry_row(create, change) for create, change in zip(new, changes, strict=True)]
+        lots = [
+            (create.customer_id, lot.origin_id, Int8(lot.points), lot.expires_at)
+            for create in new
+            for lot in create.new_lots
+        ]
+        moves = [(create.customer_id, lot_id, Int8(points)) for create in new for lot_id, points in create.lot_changes]
+        debts = [(create.customer_id, None, Int8(create.debt_change)) for create in new if create.debt_change]
+        written = await self._all(
+            LoyaltyTransaction,
+            _posting(_shape(entries), _shape(lots), _shape([*moves, *debts]), moves_lots=bool(moves)),
+            {
+                "trace_id": current_trace_id.get(),
+                "tells": self._tells,
+                **_parameters("entry", _entry, entries),
+                **_parameters("lot", _lot, lots),
+                **_parameters("change", _change, [*moves, *debts]),
+            },
+        )
+        if len(written) == 1:
+            return written
+        by_customer = {transaction.customer_id: transaction for transaction in written}
+        return [by_customer[create.customer_id] for create in new]
+
+
+def _entry_row(create: LoyaltyTransactionCreate, change: AccountChange) -> tuple[Any, ...]:
+    return (
+        create.customer_id, create.transaction_type.value, Int8(create.points), create.qualifies, create.rule,
+        create.reason_code, create.order_id, create.refund_id, create.reverses_transaction_id,
+        create.programme_version, create.expires_at, create.created_by, create.created_at,
+        Int8(change.lifetime_points), change.tier.value, change.tier_is_manual, change.tier_until,
+        event_of[create.transaction_type].kind,
+    )  # fmt: skip
+
+
+def _shape(rows: Sequence[object]) -> int:
+    """0, 1, or 2 for many: what the text of the statement depends on."""
+    return min(len(rows), 2)
+
+
+def _parameters(name: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    if len(rows) == 1:
+        return {f"{name}_{column}": value for column, value in zip(columns, rows[0], strict=True)}
+    arrays = (_array(values) for values in zip(*rows, strict=True))
+    return {f"{name}_{column}": array for column, array in zip(columns, arrays, strict=False)}
+
+
+def _array(values: Iterable[object]) -> str:
+    """An array as PostgreSQL reads it. The driver would look at each value twice: a third of the work of a batch."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        value = value.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{value}"'  # no number, id or instant has a quote in it
+
+
+def _rows(name: LiteralString, columns: Columns, shape: int) -> LiteralString:
+    """The rows of a parameter set, to stand in a FROM."""
+    names: LiteralString = ", ".join(columns)
+    if shape > 1:
+        arrays = [f"(SELECT %({name}_{column})s::{type_}[])" for column, type_ in columns.items()]
+        return f"unnest({', '.join(arrays)}) AS {name} ({names})"
+    if shape == 1:
+        values = [f"%({name}_{column})s::{type_}" for column, type_ in columns.items()]
+        return f"(SELECT {', '.join(values)}) AS {name} ({names})"
+    nulls = [f"NULL::{type_}" for type_ in columns.values()]
+    return f"(SELECT {', '.join(nulls)} WHERE false) AS {name} ({names})"
+
+
+@cache
+def _posting(entries: int, lots: int, changes: int, *, moves_lots: bool) -> SQL:
+    """The statement, for so many rows (`_shape`); a gain alone does not come near the lots that exist.
+
+    Without its indentation: the driver remembers how it read a statement only up to 4 KiB.
+    """
+    statement = _statement.format(
+        entries=SQL(_rows("entry", _entry, entries)),
+        lots=SQL(_rows("lot", _lot, lots)),
+        changes=SQL(_rows("change", _change, changes)),
+        lots_moved=_lots_moved if moves_lots else SQL(""),
+    )
+    return SQL(" ".join(statement.as_string().split()))
+
+
+# The row is composed apart from its hash: the hash of a plain column is computed in place, that of an expression by a
+# call that plans a query of its own.
+_statement = SQL("""
+    WITH entry AS MATERIALIZED (
+        SELECT entry.*, uuidv7() AS id, a.last_seq + 1 AS seq, a.balance AS balance_before,
+            a.balance + entry.points AS balance_after, a.last_hash
+        FROM {entries}
+        JOIN loyalty_accounts AS a ON a.customer_id = entry.customer_id
+    ), composed AS MATERIALIZED (
+        SELECT entry.*, ROW(
+            customer_id, seq, id, transaction_type, points, balance_before, balance_after, nullif(seq - 1, 0),
+            qualifies, rule, reason_code, order_id, refund_id, reverses_transaction_id, programme_version,
+            expires_at, created_by, created_at, NULL)::loyalty_transactions AS row
+        FROM entry
+    ), posting AS MATERIALIZED (
+        SELECT composed.*, loyalty_row_hash(last_hash, row) AS hash FROM composed
+    ), written AS (
+        INSERT INTO loyalty_transactions (
+            customer_id, seq, id, transaction_type, points, balance_before, balance_after, qualifies, rule,
+            reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at,
+            created_by, created_at, hash)
+        SELECT customer_id, seq, id, transaction_type, points, balance_before, balance_after, qualifies, rule,
+            reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at,
+            created_by, created_at, hash
+        FROM posting
+    ), new_lot AS MATERIALIZED (
+        SELECT lot.*, uuidv7() AS id FROM {lots}
+    ), added AS (
+        INSERT INTO point_lots (customer_id, id, seq, origin_id, earned, remaining, earned_at, expires_at)
+        SELECT l.customer_id, l.id, p.seq, coalesce(l.origin_id, l.id), l.points, l.points, p.created_at,
+            l.expires_at
+        FROM new_lot AS l JOIN posting AS p ON p.customer_id = l.customer_id
+    ), change AS MATERIALIZED (
+        SELECT * FROM {changes}
+    ), allocated AS (
+        INSERT INTO point_allocations (customer_id, seq, lot_id, points, is_expiry)
+        SELECT p.customer_id, p.seq, x.lot_id, x.points, p.transaction_type = 'EXPIRED'
+        FROM (SELECT customer_id, id, points FROM new_lot
+              UNION ALL SELECT customer_id, lot_id, points FROM change) AS x (customer_id, lot_id, points)
+        JOIN posting AS p ON p.customer_id = x.customer_id
+    ){lots_moved}, account AS (
+        UPDATE loyalty_accounts AS a
+        SET balance = p.balance_after, last_seq = p.seq, last_hash = p.hash, updated_at = p.created_at,
+            lifetime_points = a.lifetime_points + p.lifetime_points,
+            tier = p.tier, tier_is_manual = p.tier_is_manual, tier_until = p.tier_until
+        FROM posting AS p WHERE a.customer_id = p.customer_id
+    ), told AS (
+        INSERT INTO events (occurred_at, kind, customer_id, facts, trace_id)
+        SELECT created_at, event, customer_id, jsonb_build_object(
+            'transaction_id', id, 'points', points, 'balance_after', balance_after, 'order_id', order_id),
+            %(trace_id)s
+        FROM posting WHERE %(tells)s
+    )
+    SELECT id, customer_id, seq, transaction_type, points, balance_before, balance_after, qualifies, rule,
+        reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at, created_by,
+        created_at
+    FROM posting
+""")
+
+_lots_moved = SQL(""", moved AS (
+            UPDATE point_lots AS l SET remaining = l.remaining + c.points
+            FROM change AS c WHERE l.customer_id = c.customer_id AND l.id = c.lot_id
+        )""")

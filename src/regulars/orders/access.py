@@ -1,0 +1,42 @@
+"""Whose orders, and what of them, are for which callers."""
+
+from uuid import UUID
+
+from regulars.customers.access import require_visible
+from regulars.customers.repository import RetailCustomerRepository
+from regulars.kit.database import Connection
+from regulars.kit.errors import NotFound
+from regulars.kit.security import Principal
+from regulars.orders.models import Order, OrderKey
+from regulars.orders.repository import OrderRepository
+from regulars.orders.repository_search import Reach
+
+
+def is_masked_for(customer_id: UUID, by: Principal) -> bool:
+    """Whether what was noted with an order is hidden: from those who neither know the person nor write orders."""
+    return not (by.sees_identifiers() or by.may("orders:write") or by.customer_id == customer_id)
+
+
+def reach_of(by: Principal, *, names_customer: bool) -> Reach:
+    """Whose orders a list shows to a caller.
+
+    A customer sees the own ones; an API client those of its source, and all of one customer whom it names.
+    """
+    if not by.may("orders:read"):
+        return Reach(customer_id=by.customer_id or UUID(int=0))
+    is_confined = by.source is not None and not names_customer
+    return Reach(source=by.source if is_confined else None, deleted=by.may("customers:erase"))
+
+
+async def find_visible(connection: Connection, key: OrderKey, by: Principal, scope: str) -> Order:
+    """An order that the caller may know of.
+
+    Raises:
+        NotFound: there is none, or it is of a customer whom the caller may not know.
+        CustomerErased: the customer was erased, and the caller may know it.
+    """
+    order = await OrderRepository(connection).find(key)
+    if order is None:
+        raise NotFound
+    require_visible(await RetailCustomerRepository(connection).get(order.customer_id), by, scope)
+    return order

@@ -1,0 +1,131 @@
+"""The rules of refunds: what may be paid back, and what a line is worth."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+from regulars.kit.clock import Clock
+from regulars.kit.money import format_money, minor_units
+from regulars.kit.settings import Settings
+from regulars.kit.validation import FieldError, Validation
+from regulars.orders.errors import OrderCancelled, RefundExceedsOrder
+from regulars.orders.models import FullOrder, NewRefund, Order, OrderLine, Refund, RefundLine, StoredLine
+from regulars.orders.schemas_refunds import RefundCreate, RefundLineCreate
+from regulars.orders.service import clock_tolerance
+
+
+def check_refund(refund: RefundCreate, settings: Settings, clock: Clock) -> None:
+    """Refuse a refund that makes no sense for any order.
+
+    Raises:
+        Validation: it lies in the future, is in another currency, or has more decimals than the currency.
+    """
+    digits, faults = minor_units(settings.currency), []
+    if refund.currency not in (None, settings.currency):
+        expected = f"must be {settings.currency}, the currency of this installation"
+        faults.append(FieldError("body", "/currency", "enum", expected))
+    if refund.amount is not None and -int(refund.amount.as_tuple().exponent) > digits:
+        faults.append(FieldError("body", "/amount", "format", f"must have at most {digits} decimals"))
+    if refund.refunded_at is not None and refund.refunded_at > clock.now() + clock_tolerance:
+        faults.append(FieldError("body", "/refunded_at", "range", "must not be in the future"))
+    if faults:
+        raise Validation.of(faults)
+
+
+def complete_refund(refund: RefundCreate, known: FullOrder, *, now: datetime) -> NewRefund:
+    """The refund with what it comes to.
+
+    Args:
+        refund: As it was sent.
+        known: The order with its lines and the refunds before this one.
+        now: When it was made, if it does not say.
+
+    Raises:
+        OrderCancelled: nothing of the order can be refunded any more.
+        Validation: it names a line that the order does not have, or one that cost nothing.
+        RefundExceedsOrder: more than is left of the order, or of a line.
+    """
+    order = known.order
+    if order.cancelled_on is not None:
+        raise OrderCancelled
+    lines = _complete_lines(refund.lines, known) if refund.lines else []
+    amount = sum((line.amount for line in lines), Decimal(0)) if refund.amount is None else refund.amount
+    if amount > order.refundable or amount <= 0:
+        raise _exceeds(order)
+    return NewRefund(refund.refund_id, amount, refund.refunded_at or now, refund.reason, lines)
+
+
+def says_the_same(refund: RefundCreate, stored: Refund) -> bool:
+    """Whether a refund that is sent again is the stored one: the same amount, or the same lines."""
+    if refund.lines is None:
+        return not stored.lines and refund.amount == stored.amount
+    sent = {line.line_number: line.quantity for line in refund.lines}
+    return sent.keys() == {line.line_number for line in stored.lines} and all(
+        sent[line.line_number] in (None, line.quantity) for line in stored.lines
+    )
+
+
+def shares_of_lines(lines: Sequence[OrderLine], paid: Decimal, *, minor_units: int) -> list[Decimal]:
+    """What was paid for each line, in the currency's minor units; together exactly what was paid for all.
+
+    Discounts and taxes of the whole order are spread over the lines by their totals.
+
+    Args:
+        lines: In the order of the order.
+        paid: What the order came to without shipping.
+        minor_units: Decimals of the currency.
+    """
+    step, sum_of_totals = Decimal(1).scaleb(-minor_units), sum((line.total for line in lines), Decimal(0))
+    if sum_of_totals <= 0:
+        return [Decimal(0) for _ in lines]
+    shares, so_far, given = [], Decimal(0), Decimal(0)
+    for line in lines:
+        so_far += line.total
+        due = (paid * so_far / sum_of_totals).quantize(step, ROUND_HALF_UP)
+        shares.append(due - given)
+        given = due
+    return shares
+
+
+def _complete_lines(wanted: Sequence[RefundLineCreate], known: FullOrder) -> list[RefundLine]:
+    order, digits = known.order, minor_units(known.order.currency)
+    shares = dict(
+        zip(
+            (line.line_number for line in known.lines),
+            shares_of_lines(known.lines, order.total - order.shipping_total, minor_units=digits),
+            strict=True,
+        )
+    )
+    lines, brought = {line.line_number: line for line in known.lines}, _brought_back(known.refunds)
+    found: list[RefundLine] = []
+    for place, line in enumerate(wanted):
+        bought = lines.get(line.line_number)
+        if bought is None or bought.quantity <= 0 or shares[line.line_number] < 0:
+            raise Validation.at(f"/lines/{place}/line_number", "range", "must be a line that was bought")
+        found.append(_part_of(bought, line.quantity, brought[line.line_number], shares[line.line_number], order))
+    return found
+
+
+def _part_of(bought: StoredLine, wanted: Decimal | None, before: Decimal, share: Decimal, order: Order) -> RefundLine:
+    """A part of a line. Parts are cut from the whole, so that they add up to it however it is brought back."""
+    quantity = bought.quantity - before if wanted is None else wanted
+    if not 0 < quantity <= bought.quantity - before:
+        raise _exceeds(order)
+    step = Decimal(1).scaleb(-minor_units(order.currency))
+    until_now, after = (
+        (share * part / bought.quantity).quantize(step, ROUND_HALF_UP) for part in (before, before + quantity)
+    )
+    return RefundLine(bought.line_number, quantity, after - until_now)
+
+
+def _brought_back(refunds: Sequence[Refund]) -> Mapping[int, Decimal]:
+    quantities: dict[int, Decimal] = defaultdict(Decimal)
+    for refund in refunds:
+        for line in refund.lines:
+            quantities[line.line_number] += line.quantity
+    return quantities
+
+
+def _exceeds(order: Order) -> RefundExceedsOrder:
+    return RefundExceedsOrder(refundable=format_money(order.refundable, order.currency))

@@ -1,0 +1,137 @@
+"""What callers send and read about refunds and cancellations."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from regulars.kit.money import format_money
+from regulars.kit.schemas import Day, Id, Instant, Money, MoneyText, RequestSchema, ResponseSchema, Text
+from regulars.orders.lines import most_lines
+from regulars.orders.models import Order, OrderStatus, Refund
+from regulars.orders.quantities import Quantity, plain
+
+ReasonCode = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="A code, such as `damaged`; no names.")
+]
+
+
+class RefundLineCreate(RequestSchema):
+    """A line of the order that is brought back, all of it or a part."""
+
+    line_number: Annotated[int, Field(ge=1, le=most_lines)]
+    quantity: Quantity | None = Field(default=None, gt=0, description="How much; left out: what is left of the line.")
+
+
+class RefundCreate(RequestSchema):
+    """A refund: an amount, or lines that are brought back."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"refund_id": "R-77", "amount": "4.90"}]})
+
+    refund_id: Annotated[str, Text(200)] = Field(description="The refund's id where it was made; of this order, once.")
+    amount: Annotated[Money, Field(gt=0)] | None = None
+    lines: list[RefundLineCreate] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=most_lines,
+        description="Paid back is their part of what the order came to without shipping.",
+    )
+    currency: str | None = Field(default=None, description="That of the installation, or left out.")
+    refunded_at: Instant | None = Field(default=None, description="Not in the future; left out: now.")
+    reason: ReasonCode | None = None
+
+    @model_validator(mode="after")
+    def _is_amount_or_lines(self) -> Self:
+        if (self.amount is None) == (self.lines is None):
+            raise PydanticCustomError("missing", "exactly one of amount, lines is required")
+        numbers = [line.line_number for line in self.lines or ()]
+        if len(set(numbers)) < len(numbers):
+            raise PydanticCustomError("range", "a line may be named only once")
+        return self
+
+
+class OrderCancel(RequestSchema):
+    """Why an order is cancelled; kept in the audit log."""
+
+    reason: ReasonCode | None = None
+
+
+class RefundLineResponse(ResponseSchema):
+    """A line that was brought back."""
+
+    line_number: int
+    quantity: str
+    amount: MoneyText
+
+
+class OrderRefund(ResponseSchema):
+    """A refund as its order tells of it."""
+
+    id: Id
+    refund_id: str
+    amount: MoneyText
+    refunded_at: Instant
+    refunded_on: Day = Field(description="The store's day.")
+    reason: str | None
+    lines: list[RefundLineResponse]
+    created_at: Instant
+
+    @classmethod
+    def of_refund(cls, refund: Refund, currency: str) -> "OrderRefund":
+        """The refund with its amounts as texts."""
+        return OrderRefund.model_validate(_members(refund, currency))
+
+
+class RefundResponse(OrderRefund):
+    """A refund, its order after it, and what it did to the customer's points."""
+
+    order_id: Id
+    customer_id: Id
+    currency: str
+    order_status: OrderStatus
+    order_refunded_total: MoneyText
+    refundable: MoneyText = Field(description="What is left of the order.")
+    points_taken: int = Field(description="Points that were taken back; below the balance they are owed.")
+    points_written_off: int = Field(description="Points that were spent and are not owed, by the programme's policy.")
+
+    @classmethod
+    def of(cls, refund: Refund, order: Order, *, points_taken: int, points_written_off: int) -> Self:
+        """The refund beside its order."""
+        money = {
+            "order_refunded_total": format_money(order.refunded_total, order.currency),
+            "refundable": format_money(order.refundable, order.currency),
+        }
+        return cls.model_validate(
+            _members(refund, order.currency)
+            | money
+            | {
+                "order_id": order.id,
+                "customer_id": order.customer_id,
+                "currency": order.currency,
+                "order_status": order.status,
+                "points_taken": points_taken,
+                "points_written_off": points_written_off,
+            }
+        )
+
+
+def refunds_of(refunds: Sequence[Refund], currency: str) -> list[OrderRefund]:
+    """Refunds as their order shows them."""
+    return [OrderRefund.of_refund(refund, currency) for refund in refunds]
+
+
+def _members(refund: Refund, currency: str) -> dict[str, object]:
+    plain_names = ("id", "refund_id", "refunded_at", "refunded_on", "reason", "created_at")
+    return {name: getattr(refund, name) for name in plain_names} | {
+        "amount": format_money(refund.amount, currency),
+        "lines": [
+            {
+                "line_number": line.line_number,
+                "quantity": plain(line.quantity),
+                "amount": format_money(Decimal(line.amount), currency),
+            }
+            for line in refund.lines
+        ],
+    }

@@ -1,0 +1,220 @@
+"""What customers allow: one writer of events for one customer and for many, and what callers may do and see."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import IO
+from uuid import UUID
+
+from regulars.customers.access import require_own_or, require_visible
+from regulars.customers.models import RetailCustomer
+from regulars.customers.repository import RetailCustomerRepository
+from regulars.kit.audit import record_audit
+from regulars.kit.clock import Clock
+from regulars.kit.csv_files import Verbatim, csv_bytes
+from regulars.kit.database import Connection
+from regulars.kit.errors import NotFound
+from regulars.kit.events import record_events
+from regulars.kit.security import Principal
+from regulars.privacy.consents_rules import Decision, Outcome, decide
+from regulars.privacy.events import ConsentChanged
+from regulars.privacy.models_consents import (
+    ConsentAction,
+    ConsentChannel,
+    ConsentEvent,
+    ConsentKey,
+    ConsentStatement,
+    LastConsent,
+)
+from regulars.privacy.repository_consents import ConsentRepository
+from regulars.privacy.schemas_consents import ConsentChange
+
+
+class ConsentJournal:
+    """Writes consents, and keeps the flags of the customers what the events say.
+
+    Whoever calls has locked the customers: that is what makes grants and withdrawals follow one another.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._consents = ConsentRepository(connection)
+
+    async def record(self, statements: Sequence[ConsentStatement], *, by: Principal | None) -> list[Outcome]:
+        """Write down what was said, in the order given, in a fixed number of statements however much it is.
+
+        Args:
+            statements: About customers who are there and locked; no time that is told lies in the future.
+            by: Who reports it; None for the program itself.
+
+        Returns:
+            What became of each.
+        """
+        now = self._clock.now()
+        customer_ids = sorted({statement.customer_id for statement in statements})
+        last = {each.key: each for each in await self._consents.get_last_consents(customer_ids)}
+        known = await self._consents.find_known(statements)
+        decisions = [_decided(statement, last, known, now) for statement in statements]
+        written = [
+            (statement, decision.occurred_at)
+            for statement, decision in zip(statements, decisions, strict=True)
+            if decision.occurred_at is not None
+        ]
+        if written:
+            await self._consents.append(written, by=by, at=now)
+            await self._consents.project(customer_ids, at=now)
+            await record_events(self._connection, now, *_told(statements, decisions))
+        return [decision.outcome for decision in decisions]
+
+    async def follow_flags(self, customer_ids: Sequence[UUID], *, source: str, by: Principal | None) -> None:
+        """Write down what a form said: for each flag that is not what the events say, the event that makes it so."""
+        flags = await self._consents.find_flags_without_events(customer_ids)
+        statements = [
+            ConsentStatement(
+                customer_id=flag.customer_id,
+                channel=ConsentChannel(flag.channel),
+                action=ConsentAction.GRANTED if flag.is_granted else ConsentAction.WITHDRAWN,
+                when="now",
+                source=source,
+            )
+            for flag in flags
+        ]
+        if statements:
+            await self.record(statements, by=by)
+
+
+class ConsentService:
+    """Consents, as far as one caller may see and change them; in one transaction."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._customers = RetailCustomerRepository(connection)
+        self._consents = ConsentRepository(connection)
+        self._journal = ConsentJournal(connection, clock)
+
+    async def get_consents(
+        self, customer_id: UUID, *, before: tuple[datetime, int] | None, limit: int, by: Principal
+    ) -> tuple[RetailCustomer, list[ConsentEvent]]:
+        """A customer with the flags of now, and a part of the history, newest first.
+
+        Raises:
+            NotFound, CustomerErased: there is no such customer, for this caller.
+        """
+        require_own_or("consent:read", customer_id, by)
+        customer = await self._customers.get(customer_id)
+        require_visible(customer, by, "consent:read")
+        if by.sees_identifiers():
+            await self._audit("get_consents", by, customer_id)
+        return customer, await self._consents.get_history(customer_id, before=before, limit=limit)
+
+    async def record_consent(self, customer_id: UUID, change: ConsentChange, *, by: Principal) -> None:
+        """Write down a grant or a withdrawal; what was said already is not written again.
+
+        Raises:
+            NotFound, CustomerErased: there is no such customer, for this caller.
+        """
+        require_own_or("consent:write", customer_id, by)
+        require_visible(await self._customers.lock(customer_id), by, "consent:write")
+        [outcome] = await self._journal.record([change.statement(customer_id, "now", source=source_of(by))], by=by)
+        if outcome == Outcome.RECORDED:
+            await self._audit("record_consent", by, customer_id, fields=[change.channel])
+
+    async def unsubscribe(self, customer_id: UUID, channel: ConsentChannel) -> None:
+        """Withdraw a consent for whoever holds the link; nothing tells whether there is such a customer."""
+        try:
+            customer = await self._customers.lock(customer_id)
+        except NotFound:
+            return
+        if customer.erased_at is None:
+            statement = ConsentStatement(
+                customer_id=customer_id,
+                channel=channel,
+                action=ConsentAction.WITHDRAWN,
+                when="now",
+                source="unsubscribe-link",
+            )
+            await self._journal.record([statement], by=None)
+
+    async def export_suppressions(self, channel: ConsentChannel, into: IO[bytes], *, by: Principal) -> int:
+        """Write as CSV who must not be written to by a channel, and why; how many they are.
+
+        Raises:
+            InsufficientScope: the caller may not see who people are.
+        """
+        by.require("customers:pii")
+        into.write(csv_bytes([("channel", "address", "customer_number", "reason")]))
+        rows = 0
+        async for batch in self._consents.read_suppressions(channel):
+            into.write(
+                csv_bytes(
+                    (channel, Verbatim(each.address) if each.address else None, each.customer_number, each.reason)
+                    for each in batch
+                )
+            )
+            rows += len(batch)
+        await record_audit(
+            self._connection,
+            "export_suppressions",
+            by=by,
+            at=self._clock.now(),
+            object_kind="customer",
+            facts={"channel": channel, "rows": rows},
+        )
+        return rows
+
+    async def _audit(self, action: str, by: Principal, customer_id: UUID, fields: Sequence[str] = ()) -> None:
+        await record_audit(
+            self._connection,
+            action,
+            by=by,
+            at=self._clock.now(),
+            object_kind="customer",
+            object_id=customer_id,
+            fields=fields,
+        )
+
+
+def source_of(by: Principal) -> str:
+    """Where a caller's statements come from: an API client's source, else who the caller is."""
+    if by.kind == "operator":
+        return by.kind
+    return by.source or by.role
+
+
+def _decided(
+    statement: ConsentStatement,
+    last: dict[ConsentKey, LastConsent],
+    known: set[tuple[ConsentKey, str, datetime]],
+    now: datetime,
+) -> Decision:
+    """Decide on a statement, and leave `last` and `known` as the next one finds them."""
+    key, before = statement.key, last.get(statement.key)
+    same = (key, str(statement.action), statement.when) if isinstance(statement.when, datetime) else None
+    decision = decide(statement, before, now=now, is_known=same in known)
+    if decision.occurred_at is not None:
+        known.add((key, str(statement.action), decision.occurred_at))
+    if decision.occurred_at is not None and decision.is_in_force:
+        held = before or LastConsent(*key, statement.action, decision.occurred_at, None, None)
+        last[key] = replace(
+            held,
+            action=statement.action,
+            occurred_at=decision.occurred_at,
+            policy_version=statement.policy_version,
+            text_hash=statement.text_hash,
+        )
+    return decision
+
+
+def _told(statements: Sequence[ConsentStatement], decisions: Sequence[Decision]) -> list[ConsentChanged]:
+    return [
+        ConsentChanged(
+            customer_id=statement.customer_id,
+            purpose=statement.purpose,
+            channel=statement.channel,
+            action=statement.action,
+        )
+        for statement, decision in zip(statements, decisions, strict=True)
+        if decision.is_in_force
+    ]

@@ -1,0 +1,104 @@
+"""What a statement about a consent changes: arithmetic of grants, withdrawals and times, without I/O.
+
+The last event of a channel holds, by the time at which the person consented, then by the order of writing. Where times
+cannot tell what came last, the stricter one holds. Silence is no consent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from regulars.privacy.models_consents import ConsentAction, ConsentChannel, ConsentStatement, LastConsent
+
+
+class Outcome(StrEnum):
+    """What became of a statement."""
+
+    RECORDED = "recorded"
+    UNCHANGED = "unchanged"
+    """It is known already."""
+    OVERRULED = "overruled"
+    """It would allow what was forbidden, and nothing tells that it came later."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of a statement.
+
+    Attributes:
+        occurred_at: The time under which it is written; None if it is not.
+        is_in_force: Whether it is the last of its channel now.
+    """
+
+    outcome: Outcome
+    occurred_at: datetime | None = None
+    is_in_force: bool = False
+
+
+def decide(statement: ConsentStatement, last: LastConsent | None, *, now: datetime, is_known: bool) -> Decision:
+    """What a statement changes.
+
+    Args:
+        statement: What is said.
+        last: What holds for its customer, purpose and channel; None if nothing was ever said.
+        now: The present instant.
+        is_known: Whether an event of the same action, at the very time that the statement tells, is written down.
+    """
+    match statement.when:
+        case "now":
+            repeats = last is not None and _says_the_same(statement, last)
+            return Decision(Outcome.UNCHANGED) if repeats else _in_force(last, now)
+        case "unknown":
+            return _undated(statement, last, now)
+        case told:
+            return Decision(Outcome.UNCHANGED) if is_known else _dated(statement, told, last)
+
+
+def merged(
+    one: Mapping[ConsentChannel, ConsentAction], other: Mapping[ConsentChannel, ConsentAction]
+) -> dict[ConsentChannel, ConsentAction]:
+    """The consents of a person whose two records become one: the stricter of each channel.
+
+    A withdrawal of either record holds, whenever it was made: it is not known that the person remembered it when they
+    allowed the same again under another record. A grant of one record holds where the other says nothing.
+    """
+    return {
+        channel: ConsentAction.WITHDRAWN
+        if ConsentAction.WITHDRAWN in (one.get(channel), other.get(channel))
+        else ConsentAction.GRANTED
+        for channel in ConsentChannel
+        if channel in one or channel in other
+    }
+
+
+def _says_the_same(statement: ConsentStatement, last: LastConsent) -> bool:
+    """Whether nothing new is said: forbidden already, or allowed under the same policy and words."""
+    if statement.action != last.action:
+        return False
+    words = (statement.policy_version, statement.text_hash)
+    return statement.action == ConsentAction.WITHDRAWN or words == (last.policy_version, last.text_hash)
+
+
+def _in_force(last: LastConsent | None, now: datetime) -> Decision:
+    """It comes last, even if the clock that the event before was written by is ahead of ours."""
+    occurred_at = now if last is None else max(now, last.occurred_at)
+    return Decision(Outcome.RECORDED, occurred_at, is_in_force=True)
+
+
+def _undated(statement: ConsentStatement, last: LastConsent | None, now: datetime) -> Decision:
+    if last is not None and statement.action == last.action:
+        return Decision(Outcome.UNCHANGED)
+    if last is not None and statement.action == ConsentAction.GRANTED:
+        return Decision(Outcome.OVERRULED)
+    return _in_force(last, now)
+
+
+def _dated(statement: ConsentStatement, told: datetime, last: LastConsent | None) -> Decision:
+    if last is None or told > last.occurred_at:
+        return Decision(Outcome.RECORDED, told, is_in_force=True)
+    if told < last.occurred_at:
+        return Decision(Outcome.RECORDED, told)
+    if statement.action == ConsentAction.GRANTED:
+        return Decision(Outcome.OVERRULED)
+    return Decision(Outcome.RECORDED, told, is_in_force=True)

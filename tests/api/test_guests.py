@@ -1,0 +1,96 @@
+"""People who buy without being customers, and how they become some."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
+from regulars.kit.settings import Settings
+from tests.api.conftest import AsRole
+from tests.conftest import RolledBackDatabase
+from tests.factories.post import PostOffice
+from tests.factories.registrations import confirm_url, register_url, registration
+
+url, base = "/api/v1/orders", "/api/v1/retail-customers"
+
+
+@pytest.fixture
+def post(connection: Connection, database: RolledBackDatabase, settings: Settings, clock: Clock) -> PostOffice:
+    return PostOffice(connection, database, settings, clock)
+
+
+async def buy(till: httpx.AsyncClient, external_id: str, status: int = 201, **who: Any) -> dict[str, Any]:
+    body = {"external_id": external_id, "ordered_at": "2026-06-15T07:30:00Z", "total": "24.90"}
+    answer = await till.post(url, json=body | who)
+    assert answer.status_code == status, answer.json()
+    return dict(answer.json())
+
+
+async def test_an_unknown_address_makes_a_guest_who_is_known_from_then_on(
+    as_role: AsRole, connection: Connection
+) -> None:
+    till, staff = await as_role("service"), await as_role("staff")
+    first, second = await buy(till, "1", email="guest@example.com"), await buy(till, "2", email="Guest@example.com")
+    assert first["customer_id"] == second["customer_id"]
+    guest = (await staff.get(f"{base}/{first['customer_id']}")).json()
+    assert (guest["is_guest"], guest["email"], guest["total_orders"], guest["loyalty_points"]) == (
+        True,
+        "guest@example.com",
+        2,
+        48,
+    )
+    assert (await buy(till, "3", phone="+4930123456"))["customer_id"] != first["customer_id"]
+
+
+async def test_an_order_of_nobody_has_a_guest_of_its_own_who_earns_nothing(as_role: AsRole) -> None:
+    till, staff = await as_role("service"), await as_role("staff")
+    first, second = await buy(till, "1"), await buy(till, "2")
+    assert first["customer_id"] != second["customer_id"]
+    assert await buy(till, "1", status=200) == first
+    guest = (await staff.get(f"{base}/{first['customer_id']}")).json()
+    assert (guest["is_guest"], guest["email"], guest["total_orders"], guest["loyalty_points"]) == (True, None, 1, 0)
+
+
+async def test_a_customer_who_is_named_must_be_known(as_role: AsRole) -> None:
+    till = await as_role("service")
+    await buy(till, "1", status=404, customer_id="0199c1de-7a10-7c3e-9d55-0c5b4f1e2a77")
+    await buy(till, "2", status=404, customer_number="CUST-20990101-0001")
+
+
+async def test_whoever_registers_under_a_guests_address_gets_the_history_after_the_proof(
+    as_role: AsRole, client: httpx.AsyncClient, post: PostOffice
+) -> None:
+    order = await buy(await as_role("service"), "1", email="jane@example.com")
+    answer = await client.post(register_url, json=registration(email="jane@example.com", city="Kiel"))
+    assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
+    staff = await as_role("staff")
+    assert (await staff.get(f"{base}/{order['customer_id']}")).json()["first_name"] is None
+    confirmed = await client.post(confirm_url, json={"token": await post.token_to("jane@example.com")})
+    customer = confirmed.json()
+    assert (confirmed.status_code, customer["id"]) == (201, order["customer_id"])
+    assert (customer["is_guest"], customer["is_email_verified"], customer["first_name"], customer["city"]) == (
+        False,
+        True,
+        "Jane",
+        "Kiel",
+    )
+    assert customer["loyalty_points"] == 24 + 100
+    again = await client.post(register_url, json=registration(email="jane@example.com"))
+    assert again.status_code == 409
+
+
+async def test_a_guest_who_proves_the_number_is_a_customer(as_role: AsRole) -> None:
+    till, staff = await as_role("service"), await as_role("staff")
+    order = await buy(till, "1", phone="+4930123456")
+    proof = {"override_reason": "showed the phone at the counter"}
+    answer = await staff.post(f"{base}/{order['customer_id']}/verify-phone", json=proof)
+    assert answer.status_code == 200
+    assert (await staff.get(f"{base}/{order['customer_id']}")).json()["is_guest"] is False
+
+
+async def test_a_number_that_a_guest_gave_is_nobodys_to_take(as_role: AsRole, client: httpx.AsyncClient) -> None:
+    await buy(await as_role("service"), "1", phone="+4930123456")
+    answer = await client.post(register_url, json=registration(phone="+4930123456"))
+    assert answer.json()["type"] == "/problems/phone-taken"

@@ -1,0 +1,85 @@
+"""What a statement changes: the last one holds, and the stricter one where times do not tell which that is."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from uuid import UUID
+
+import pytest
+
+from regulars.privacy.consents_rules import Decision, Outcome, decide, merged
+from regulars.privacy.models_consents import ConsentAction, ConsentChannel, ConsentStatement, LastConsent, When
+
+noon = datetime(2026, 6, 15, 12, tzinfo=UTC)
+earlier, later = noon - timedelta(hours=1), noon + timedelta(hours=1)
+granted, withdrawn = ConsentAction.GRANTED, ConsentAction.WITHDRAWN
+email, sms, push = ConsentChannel
+
+
+def statement(action: ConsentAction, when: When, policy: str | None = None) -> ConsentStatement:
+    return ConsentStatement(
+        customer_id=UUID(int=1), channel=email, action=action, when=when, source="till", policy_version=policy
+    )
+
+
+def held(action: ConsentAction, at: datetime = noon, policy: str | None = None) -> LastConsent:
+    return LastConsent(UUID(int=1), "marketing", "email", action, at, policy, None)
+
+
+def decided(action: ConsentAction, when: When, last: LastConsent | None, *, is_known: bool = False) -> Decision:
+    return decide(statement(action, when), last, now=later, is_known=is_known)
+
+
+def test_what_is_said_now_holds_from_now() -> None:
+    for action, last in product(ConsentAction, (None, held(granted), held(withdrawn))):
+        if last is None or action != last.action:
+            assert decided(action, "now", last) == Decision(Outcome.RECORDED, later, is_in_force=True)
+        else:
+            assert decided(action, "now", last) == Decision(Outcome.UNCHANGED)
+
+
+def test_a_grant_under_another_policy_says_something_new_and_another_withdrawal_does_not() -> None:
+    new_policy = statement(granted, "now", policy="2")
+    assert decide(new_policy, held(granted, policy="1"), now=later, is_known=False).outcome == Outcome.RECORDED
+    assert decide(new_policy, held(granted, policy="2"), now=later, is_known=False).outcome == Outcome.UNCHANGED
+    again = statement(withdrawn, "now", policy="2")
+    assert decide(again, held(withdrawn, policy="1"), now=later, is_known=False).outcome == Outcome.UNCHANGED
+
+
+def test_what_is_said_now_comes_last_although_the_clock_is_behind() -> None:
+    ahead = later + timedelta(seconds=3)
+    assert decided(withdrawn, "now", held(granted, ahead)) == Decision(Outcome.RECORDED, ahead, is_in_force=True)
+
+
+@pytest.mark.parametrize("action", ConsentAction)
+@pytest.mark.parametrize("last", ConsentAction)
+def test_a_told_time_decides(action: ConsentAction, last: ConsentAction) -> None:
+    assert decided(action, earlier, held(last)) == Decision(Outcome.RECORDED, earlier)
+    assert decided(action, later, held(last)) == Decision(Outcome.RECORDED, later, is_in_force=True)
+    assert decided(action, earlier, None) == Decision(Outcome.RECORDED, earlier, is_in_force=True)
+    assert decided(action, noon, held(last), is_known=True) == Decision(Outcome.UNCHANGED)
+
+
+def test_of_two_at_one_instant_the_withdrawal_holds() -> None:
+    assert decided(granted, noon, held(withdrawn)) == Decision(Outcome.OVERRULED)
+    assert decided(withdrawn, noon, held(granted)) == Decision(Outcome.RECORDED, noon, is_in_force=True)
+
+
+def test_without_a_time_the_withdrawal_holds() -> None:
+    assert decided(granted, "unknown", held(withdrawn)) == Decision(Outcome.OVERRULED)
+    assert decided(withdrawn, "unknown", held(granted)) == Decision(Outcome.RECORDED, later, is_in_force=True)
+    assert decided(granted, "unknown", None) == Decision(Outcome.RECORDED, later, is_in_force=True)
+    for action in ConsentAction:
+        assert decided(action, "unknown", held(action)) == Decision(Outcome.UNCHANGED)
+
+
+def test_records_that_become_one_keep_the_stricter_of_each() -> None:
+    for one, other in product((None, granted, withdrawn), repeat=2):
+        both = [action for action in (one, other) if action]
+        left = {email: one} if one else {}
+        right = {email: other} if other else {}
+        expected = withdrawn if withdrawn in both else granted if both else None
+        assert merged(left, right).get(email) == expected
+        assert merged(left, right) == merged(right, left)
+    assert merged({email: granted, sms: granted}, {sms: withdrawn, push: granted}) == {
+        email: granted, sms: withdrawn, push: granted
+    }  # fmt: skip

@@ -1,0 +1,124 @@
+"""Every name that the product owes is where the seed map says, and the map leaves none out.
+
+`tests/spec/seed_names.csv` lists what is owed, `docs/seed-map.md` where each lives: a name of the code (`module:Name`),
+an operation (`GET /path`), an index of the database (`index name`), or a test (`tests/file.py::name`).
+"""
+
+import ast
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from regulars.api.openapi import openapi_document
+from regulars.kit.database import Connection
+
+root = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A name that the product owes."""
+
+    id: str
+    kind: str
+    name: str
+
+
+def owed() -> list[Owed]:
+    with (root / "tests" / "spec" / "seed_names.csv").open(newline="") as file:
+        return [Owed(**row) for row in csv.DictReader(file)]
+
+
+@cache
+def seed_map() -> dict[str, tuple[str, str]]:
+    """By id, the name and where it lives."""
+    rows = re.findall(
+        r"^\| `([^`]+)` \| (.+?) \| `([^`]+)` \|", (root / "docs" / "seed-map.md").read_text(), re.MULTILINE
+    )
+    assert len({id_ for id_, _, _ in rows}) == len(rows), "an id stands twice in the map"
+    return {id_: (name.strip("`"), where) for id_, name, where in rows}
+
+
+def test_the_map_has_every_name_and_no_other() -> None:
+    assert {id_: name for id_, (name, _) in seed_map().items()} == {row.id: row.name for row in owed()}
+
+
+def place_of(row: Owed) -> str:
+    return seed_map()[row.id][1]
+
+
+def found(place: str) -> Any:
+    """What a place such as `regulars.kit.money:format_money` names; a field of a schema is its description."""
+    module, _, names = place.partition(":")
+    value: Any = import_module(module)
+    for name in names.split("."):
+        value = value.model_fields[name] if _is_schema(value) and name in value.model_fields else getattr(value, name)
+    return value
+
+
+def _is_schema(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseModel)
+
+
+def of_kind(*kinds: str) -> Iterator[Any]:
+    yield from (pytest.param(row, id=row.id) for row in owed() if row.kind in kinds)
+
+
+@pytest.mark.parametrize("row", of_kind("field"))
+def test_a_field_of_a_model_is_a_field_of_what_callers_read(row: Owed) -> None:
+    assert place_of(row).endswith("." + row.name.partition(".")[2])
+    found(place_of(row))
+
+
+@pytest.mark.parametrize("row", of_kind("member"))
+def test_a_member_of_an_enum_is_there(row: Owed) -> None:
+    assert place_of(row).endswith(":" + row.name)
+    found(place_of(row))
+
+
+@pytest.mark.parametrize("row", of_kind("schema"))
+def test_a_schema_is_there(row: Owed) -> None:
+    schema = found(place_of(row))
+    assert schema.__name__.partition("[")[0] == row.name
+    assert _is_schema(schema) or (is_dataclass(schema) and fields(schema))
+
+
+@pytest.mark.parametrize("row", of_kind("method"))
+def test_a_method_is_there_under_its_name(row: Owed) -> None:
+    name = row.name.partition(".")[2]
+    assert re.split(r"[.:]", place_of(row))[-1] in {name, name.removeprefix("_")} | reworded.get(name, set())
+    assert callable(found(place_of(row)))
+
+
+# A private name of the seed may stand for the function or statement that does its work; the map says which.
+reworded: dict[str, set[str]] = {}
+
+
+@pytest.mark.parametrize("row", of_kind("endpoint"))
+async def test_an_endpoint_is_in_the_document_under_its_name(row: Owed, app: FastAPI) -> None:
+    method, path = place_of(row).split(" ")
+    assert openapi_document(app)["paths"][path][method.lower()]["operationId"] == row.name
+
+
+@pytest.mark.parametrize("row", of_kind("index"))
+async def test_an_index_is_in_the_database(row: Owed, connection: Connection) -> None:
+    name = place_of(row).removeprefix("index ")
+    cursor = await connection.execute("SELECT to_regclass(%s)::text", [name])
+    assert await cursor.fetchone() == (name,)
+
+
+@pytest.mark.parametrize("row", of_kind("test", "fixture"))
+def test_a_test_is_there(row: Owed) -> None:
+    file, _, name = place_of(row).partition("::")
+    tree = ast.parse((root / file).read_text())
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assert name in names
