@@ -35,6 +35,15 @@ def test_steps_that_lead_down_are_shortened() -> None:
     assert top.place == pytest.approx(peak, abs=1e-8)
 
 
+def test_a_climb_that_begins_in_a_valley_leads_out_of_it() -> None:
+    def wave(place: Numbers) -> tuple[float, Numbers]:
+        return float(np.cos(place).sum()), -np.sin(place)
+
+    top = climb(wave, np.array([3.0]), np.eye(1) / 10)
+    assert top.converged
+    assert top.place == pytest.approx([0.0], abs=1e-8)
+
+
 def test_where_the_function_rises_for_ever_the_edge_is_the_top() -> None:
     def ridge(place: Numbers) -> tuple[float, Numbers]:
         return float(place[0]) - float(place[1] - 1) ** 2, np.array([1.0, -2 * (place[1] - 1)])
