@@ -32,7 +32,7 @@ from regulars.formulas.purchase_likelihood import PurchaseLikelihood, group_rows
 
 goals = {1_000_000: 25.0, 23_570: 10.0}
 goal_difference = 0.01
-pinned = ("lifetimes==0.11.3", "numpy==2.4.6", "scipy==1.17.1", "pandas==3.1.1")
+pinned = ("lifetimes==0.11.3", "numpy==2.4.6", "scipy==1.17.1", "pandas==3.1.1", "psycopg[binary]==3.3.9")
 models: tuple[Model, ...] = ("bgnbd", "mbgnbd")
 calibrated_until = date(1997, 9, 30)
 Numbers = npt.NDArray[np.float64]

@@ -6,17 +6,20 @@ least: plain SQL that aggregates, scores and writes customer_scores, on the same
 with no scores, so that both write every row; rounds are interleaved A B B A after one that is discarded. `next_day` is
 our run on the following day, over the rows of the first: what a shop waits for every night. `changed` is a run after
 5 % of the customers have ordered again, which scores only them. With `--method model` values are made by models.
+
+With `--pandas`, a third side is what an analyst would write: COPY out of the same server, a row for each customer, fits
+by lifetimes as documented, fifths by pandas, COPY back. CPU seconds are those of both ends of the connection.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -25,7 +28,8 @@ from typing import Any, LiteralString, get_args
 
 import psycopg
 
-from benchmarks.imports import own_database
+from benchmarks.imports import cpu_used, local_server, own_database
+from benchmarks.models import python_of_lifetimes
 from regulars.analytics.models import Method, ScoringRequest
 from regulars.analytics.runs import ScoringService
 from regulars.formulas.clv import CLVRules
@@ -37,7 +41,9 @@ from regulars.kit.settings import Settings
 goal_seconds = 30
 goal_peak_mb = 1500
 goal_changed_ratio = 0.25
-_stages = ("facts", "edges", "model", "scores", "write", "total", "command")
+goal_pandas_ratio = 3.0
+_stages = ("copy_out", "summary", "facts", "edges", "model", "fit", "predict", "rfm", "scores", "write", "copy_back",
+           "total", "command", "cpu")  # fmt: skip
 today = date(2025, 6, 15)
 
 # Even draws from 0 to 1 that depend on nothing but two numbers and the seed.
@@ -163,15 +169,34 @@ def forget_scores(url: str) -> None:
 
 
 def score(url: str, as_of: date, method: str) -> dict[str, float]:
-    """Seconds of the whole command, and by stage of the run."""
+    """Seconds of the whole command, and by stage of the run; with its peak of memory."""
     began = perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "regulars", "score", "all", "--as-of", as_of.isoformat(), "--method", method, "--json"],
-        env={**os.environ, "REGULARS_DATABASE_URL": url},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return {"command": round(perf_counter() - began, 2), **json.loads(done.stdout)["seconds"]}
+    day = as_of.isoformat()
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "regulars",
+        "score",
+        "all",
+        "--as-of",
+        day,
+        "--method",
+        method,
+        "--json",
+    ]
+    told, peak_mb = _told(command, {**os.environ, "REGULARS_DATABASE_URL": url})
+    return {"command": round(perf_counter() - began, 2), **told["seconds"], "peak_mb": peak_mb}
+
+
+def _told(command: list[str | Path], environment: Mapping[str, str] | None = None) -> tuple[Any, float]:
+    """What a program prints as JSON, and the peak of its memory."""
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+        printed = process.stdout.read() if process.stdout else b""
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return json.loads(printed), round(used.ru_maxrss / 1024)
 
 
 def score_changed(url: str, as_of: date, method: Method) -> dict[str, float]:
@@ -207,20 +232,41 @@ def score_bare(url: str) -> dict[str, float]:
         return seconds | {"total": round(perf_counter() - began, 2)}
 
 
-def measure(url: str, rounds: int, method: Method) -> list[dict[str, dict[str, float]]]:
-    """Seconds of each counted round."""
-    found = []
+def score_by_pandas(url: str, python: Path) -> dict[str, float]:
+    """Seconds by stage and in total of pandas and lifetimes; with their peak of memory."""
+    segments = {f"{cell.recency}{cell.frequency}{cell.monetary}": name for cell, name in segment_table().items()}
+    script = Path(__file__).with_name("beside_pandas.py")
+    command: list[str | Path] = [python, script, url, today.isoformat(), json.dumps(segments)]
+    told, peak_mb = _told(command)
+    return {**told["seconds"], "peak_mb": peak_mb}
+
+
+def measure(url: str, rounds: int, method: Method, python: Path | None = None) -> list[dict[str, dict[str, float]]]:
+    """Seconds of each counted round; by pandas too if its Python is given."""
+    found, server = [], local_server(url)
+    sides: dict[str, Callable[[], dict[str, float]]] = {
+        "ours": lambda: score(url, today, method),
+        "next_day": lambda: score(url, today + timedelta(days=1), method),
+        "changed": lambda: score_changed(url, today + timedelta(days=1), method),
+        "bare": lambda: score_bare(url),
+        **({"pandas": lambda: score_by_pandas(url, python)} if python else {}),
+    }
     for number in range(rounds + 1):
         seconds = {}
-        for side in ("ours", "bare") if number % 2 == 0 else ("bare", "ours"):
-            forget_scores(url)
-            seconds[side] = score(url, today, method) if side == "ours" else score_bare(url)
-            if side == "ours":
-                seconds["next_day"] = score(url, today + timedelta(days=1), method)
-                seconds["changed"] = score_changed(url, today + timedelta(days=1), method)
+        for side in _in_order(list(sides), is_turned=number % 2 == 1):
+            if side not in {"next_day", "changed"}:
+                forget_scores(url)
+            before = cpu_used(server)
+            seconds[side] = sides[side]()
+            seconds[side]["cpu"] = round(cpu_used(server) - before, 2)
         print(f"round {number}: {seconds}", file=sys.stderr)
         found.append(seconds)
     return found[1:] or found
+
+
+def _in_order(sides: list[str], *, is_turned: bool) -> list[str]:
+    """Ours, with the runs that follow it, first or last."""
+    return sides[3:] + sides[:3] if is_turned else sides
 
 
 def figures_of(rounds: list[dict[str, dict[str, float]]], size: Mapping[str, int], orders: int) -> dict[str, Any]:
@@ -232,7 +278,12 @@ def figures_of(rounds: list[dict[str, dict[str, float]]], size: Mapping[str, int
     }
     slower = max(stages["ours"]["total"], stages["next_day"]["total"])
     changed_ratio = round(stages["changed"]["total"] / stages["next_day"]["total"], 3)
-    peak_mb = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+    peak_mb = max(stages[side]["peak_mb"] for side in ("ours", "next_day"))
+    faster = {
+        key: round(median(found["pandas"][of] / found["ours"][of] for found in rounds), 2)
+        for key, of in (("pandas_ratio", "total"), ("pandas_cpu_ratio", "cpu"))
+        if "pandas" in stages
+    }
     return {
         "benchmark": "scoring",
         "customers": size["customers"],
@@ -242,10 +293,14 @@ def figures_of(rounds: list[dict[str, dict[str, float]]], size: Mapping[str, int
         "ratio": round(median(ratios), 2),
         "ratio_range": [round(min(ratios), 2), round(max(ratios), 2)],
         "changed_ratio": changed_ratio,
+        **faster,
         "peak_mb": peak_mb,
         "load": [round(load, 2) for load in os.getloadavg()],
         "goal_seconds": goal_seconds,
-        "met": slower <= goal_seconds and changed_ratio <= goal_changed_ratio and peak_mb < goal_peak_mb,
+        "met": slower <= goal_seconds
+        and changed_ratio <= goal_changed_ratio
+        and peak_mb < goal_peak_mb
+        and faster.get("pandas_ratio", goal_pandas_ratio) >= goal_pandas_ratio,
     }
 
 
@@ -261,6 +316,12 @@ def report(figures: Mapping[str, Any]) -> None:
         f"ratio to bare SQL {figures['ratio']} ({low} to {high}), peak {figures['peak_mb']} MB, load {figures['load']}"
     )
     print(f"5 % changed: {figures['changed_ratio']} of the run over everyone on the same day")
+    if "pandas_ratio" in figures:
+        peak = figures["seconds"]["pandas"]["peak_mb"]
+        print(
+            f"pandas and lifetimes take {figures['pandas_ratio']} times as long, {figures['pandas_cpu_ratio']} times"
+            f" the CPU seconds, {peak:.0f} MB; goal {goal_pandas_ratio:.0f} times as long"
+        )
     print(
         f"goals: 1 M customers in {goal_seconds} s, below {goal_peak_mb} MB, 5 % changed in {goal_changed_ratio} of it;"
         f" this run {'within' if figures['met'] else 'above'}"
@@ -276,22 +337,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--method", choices=get_args(Method), default="seed", help="of lifetime values")
+    parser.add_argument("--pandas", action="store_true", help="also measure pandas and lifetimes")
+    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "regulars-benchmarks")
     parser.add_argument("--server-url", help="a superuser's address; otherwise an embedded server is started")
     given = parser.parse_args()
     size = {"customers": given.customers, "orders": given.orders, "seed": given.seed}
-    with tempfile.TemporaryDirectory(prefix="regulars-bench-") as folder:
-        if given.server_url:
-            run(given.server_url, size, given.rounds, given.method)
-        else:
-            with EmbeddedPostgres(Path(folder) / "server") as url:
-                run(url, size, given.rounds, given.method)
-
-
-def run(server_url: str, size: Mapping[str, int], rounds: int, method: Method) -> None:
-    """Make the shop, measure, report."""
-    with own_database(server_url) as url:
-        orders = open_shop(url, size)
-        report({"method": method, **figures_of(measure(url, rounds, method), size, orders)})
+    python = python_of_lifetimes(given.scratch) if given.pandas else None
+    with tempfile.TemporaryDirectory(prefix="regulars-bench-") as folder, ExitStack() as servers:
+        server_url = given.server_url or servers.enter_context(EmbeddedPostgres(Path(folder) / "server"))
+        with own_database(server_url) as url:
+            orders = open_shop(url, size)
+            rounds = measure(url, given.rounds, given.method, python)
+            report({"method": given.method, **figures_of(rounds, size, orders)})
 
 
 if __name__ == "__main__":

@@ -86,14 +86,13 @@ async def test_purchases_in_the_midst_of_a_full_run_are_in_it_or_stale_after_it(
     ):
         customer = await make_customer(other, real)
         await make_order(other, real, customer.id, days_ago=200)
-        async with asyncio.TaskGroup() as both:
-            async with other.transaction():
-                await other.execute("SELECT FROM customer_metrics FOR UPDATE")
-                sale = both.create_task(buy(shop, customer.id, chosen, real))
-                await until_waiting(other, shop, sale)
-                scoring = both.create_task(score(run, real, chosen))
-                await until_waiting(other, run, scoring)
-                assert not sale.done()
+        async with asyncio.TaskGroup() as both, other.transaction():
+            await other.execute("SELECT FROM customer_metrics FOR UPDATE")
+            sale = both.create_task(buy(shop, customer.id, chosen, real))
+            await until_waiting(other, shop, sale)
+            scoring = both.create_task(score(run, real, chosen))
+            await until_waiting(other, run, scoring)
+            assert not sale.done()
         await score(run, real, chosen, recalculate=False)
         found = await value(other)
         await score(run, real, chosen)
@@ -112,11 +111,10 @@ async def test_a_run_that_waited_for_another_does_not_claim_what_changed_meanwhi
     ):
         customer = await make_customer(other, real)
         await make_order(other, real, customer.id, days_ago=200)
-        async with asyncio.TaskGroup() as both:
-            async with other.transaction():
-                await other.execute("SELECT pg_advisory_xact_lock(%s)", [turn])
-                scoring = both.create_task(score(run, real, settings))
-                await until_waiting(other, run, scoring)
-                await buy(shop, customer.id, settings, real)
+        async with asyncio.TaskGroup() as both, other.transaction():
+            await other.execute("SELECT pg_advisory_xact_lock(%s)", [turn])
+            scoring = both.create_task(score(run, real, settings))
+            await until_waiting(other, run, scoring)
+            await buy(shop, customer.id, settings, real)
         changed = "SELECT changed_at > started_at FROM customer_metrics, scoring_runs"
         assert await (await other.execute(changed)).fetchone() == (True,)

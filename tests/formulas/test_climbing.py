@@ -54,7 +54,7 @@ def test_where_the_function_rises_for_ever_the_edge_is_the_top() -> None:
 
 
 def test_at_an_edge_the_climb_goes_on_along_it_as_straight_as_elsewhere() -> None:
-    """The first parameter rises for ever and bends the second one's slope: what is known of both must be taken apart."""
+    """The first parameter rises for ever and bends the slope of the second: what is known of both is taken apart."""
     seen: list[Numbers] = []
 
     def ridge(place: Numbers) -> tuple[float, Numbers]:
