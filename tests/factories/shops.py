@@ -46,7 +46,7 @@ async def make_many_customers(
         {"count": count, "now": clock.now()},
     )
     today = clock.today()
-    async with connection.cursor() as cursor, cursor.copy(_copy_orders) as copy:
+    async with connection.cursor() as cursor, cursor.copy(copy_orders) as copy:
         for number, sale in enumerate(sales):
             await copy.write_row(_order(number, sale, today - timedelta(days=sale.day), clock))
     await connection.execute(
@@ -61,7 +61,7 @@ async def make_many_customers(
     return [UUID(int=number) for number in range(1, count + 1)]
 
 
-_copy_orders = """
+copy_orders = """
     COPY orders (customer_id, id, source, external_id, status, currency, ordered_at, ordered_on, total,
         refunded_total, content_hash, created_at, updated_at) FROM STDIN
 """
