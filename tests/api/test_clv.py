@@ -1,5 +1,6 @@
 """CLV Calculation over HTTP."""
 
+import csv
 from uuid import uuid4
 
 import pytest
@@ -118,6 +119,19 @@ async def test_a_back_test_compares_every_method_with_what_came(
     assert {row["decile"] for row in told["deciles"]} == set(range(1, 11))
     assert set(told["parameters"]) == {"r", "alpha", "a", "b", "p", "q", "gamma"}
     assert sum(row["customers"] for row in told["calibration"]) == told["customers"]
+
+
+async def test_the_tenths_of_a_back_test_come_as_a_table_too(
+    connection: Connection, clock: Clock, as_role: AsRole
+) -> None:
+    await make_many_customers(connection, clock, 900)
+    query = f"{url}/analytics/clv/backtest?holdout_days=120"
+    table = await (await as_role("analyst")).get(query, headers={"Accept": "text/csv"})
+    assert (table.status_code, table.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    header, *rows = list(csv.reader(table.content.decode("utf-8-sig").splitlines()))
+    assert header == ["method", "decile", "customers", "predicted", "actual"]
+    told = (await (await as_role("analyst")).get(query)).json()
+    assert rows == [[str(row[column]) for column in header] for row in told["deciles"]]
 
 
 async def test_a_back_test_that_is_asked_for_as_a_job_becomes_one(as_role: AsRole) -> None:

@@ -23,6 +23,7 @@ from tests.api.probes import slug
 from tests.conftest import RolledBackDatabase
 from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer
+from tests.factories.shops import make_many_customers
 
 base = "/api/v1/retail-customers"
 rfm_url, clv_url = f"{base}/analytics/rfm/calculate", f"{base}/analytics/clv/calculate"
@@ -94,6 +95,26 @@ def without_runs(answer: httpx.Response) -> object:
     if answer.headers["content-type"] != "application/json":
         return answer.content
     return {name: value for name, value in answer.json().items() if name not in {"run_id", "seconds", "calculated_at"}}
+
+
+async def test_a_back_test_by_a_worker_tells_what_would_have_been_answered(shop: Shop) -> None:
+    url, analyst = f"{base}/analytics/clv/backtest?holdout_days=120", await shop.caller("analyst")
+    async with shop.database.transaction() as connection:
+        await make_many_customers(connection, shop.settings.clock, 900)
+    promised = await analyst.get(url, headers=wanted)
+    assert (promised.status_code, promised.json()["kind"]) == (202, "get_clv_backtest")
+    await shop.work_off()
+    told = (await analyst.get(promised.headers["location"])).json()
+    assert (told["state"], told["error"]) == ("succeeded", None)
+    assert (await analyst.get(told["result_url"])).json() == (await analyst.get(url)).json()
+
+
+async def test_a_back_test_that_cannot_be_made_is_what_the_job_comes_to(shop: Shop) -> None:
+    analyst = await shop.caller("analyst")
+    promised = await analyst.get(f"{base}/analytics/clv/backtest", headers=wanted)
+    await shop.work_off()
+    result = await analyst.get(f"{promised.headers['location']}/result")
+    assert (result.status_code, slug(result), result.json()["reason"]) == (409, "insufficient-data", "few_customers")
 
 
 async def test_each_kind_has_a_door_and_each_door_its_kind(app: FastAPI) -> None:

@@ -80,20 +80,24 @@ async def backtest_service(connection: TransactionDep, settings: SettingsDep, cl
     response_model=CLVBacktestResponse,
     long_work=True,
     refusals=[InsufficientData],
+    **as_table,
 )
 async def get_clv_backtest(
     query: Annotated[CLVBacktestQuery, Query()],
     backtests: Annotated[BacktestService, Depends(backtest_service)],
     long_work: LongWorkDep,
+    answer: ReportFormatDep,
     caller: MayRead,  # noqa: ARG001
-) -> Response:
-    """What every method would have said before the last days, against what came. For many customers it is a job."""
+) -> CLVBacktestResponse | Response:
+    """What every method would have said before the last days, against what came; its tenths alone by `text/csv`.
 
-    async def work() -> Answer:
-        return Answer(await backtests.get_clv_backtest(query), status=200)
-
+    For many customers it is a job, whose result is JSON.
+    """
     rows = backtests.count_customers
-    return (await long_work.run("get_clv_backtest", query, work, rows=rows, is_shared=True)).response()
+    if promised := await long_work.promise("get_clv_backtest", query, rows=rows, is_shared=True):
+        return promised.response()
+    found = await backtests.get_clv_backtest(query)
+    return answer("clv-backtest", found, found.deciles)
 
 
 @router.get(
