@@ -137,3 +137,28 @@ def database(connection: Connection) -> RolledBackDatabase:
 def clock() -> Clock:
     """Noon of 15 June 2026 in a shop in Berlin."""
     return Clock(ZoneInfo("Europe/Berlin"), stopped_at=datetime(2026, 6, 15, 10, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+async def retail_customer(connection: Connection, clock: Clock) -> RetailCustomer:
+    """A customer."""
+    return await make_customer(connection, clock)
+
+
+@pytest.fixture
+async def loyalty_transaction(connection: Connection, clock: Clock, retail_customer: RetailCustomer) -> LoyaltyTransaction:
+    """An award of 100 points to the customer."""
+    award = LoyaltyPointsEarn(customer_id=retail_customer.id, points=100, description="Welcome")
+    return await LoyaltyService(connection, Settings(_env_file=None), clock).earn_loyalty_points(award, by=operator)
+
+
+@pytest.fixture
+async def customer_preference(
+    connection: Connection, clock: Clock, retail_customer: RetailCustomer
+) -> CustomerPreference:
+    """A preference of the customer."""
+    preferences = CustomerPreferenceRepository(connection)
+    written = await preferences.upsert_preference(
+        retail_customer.id, PreferenceType.SHOPPING, "favourite_style", "plain", at=clock.now()
+    )
+    return written
