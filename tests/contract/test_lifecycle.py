@@ -105,11 +105,11 @@ def test_a_customers_whole_life(shop: Shop, staff: httpx.Client, mia: httpx.Clie
     value = sent(staff.get(f"{own}/analytics/clv"))
     assert float(str(value["clv"])) > 0
     assert value["historic_value"] == "600.00"
-    assert sent(staff.get(f"{own}/analytics/summary"))["customer_id"] == registered["id"]
+    assert sent(staff.get(f"{own}/analytics/summary"))["purchases"]["net"] == "600.00"  # type: ignore[index]
     expiring = sent(mia.get(f"{own}/loyalty/expiring?days=365"))
     assert expiring["points"] == 650
 
-    refund = {"refund_id": "R-1", "amount": "480.00", "reason_code": "returned"}
+    refund = {"refund_id": "R-1", "amount": "480.00"}
     sent(staff.post(f"/api/v1/orders/{big['id']}/refunds", json=refund), 201)
     assert balance()["spendable"] == 170
     assert sent(staff.get(f"{own}/purchase-history"))["net"] == "120.00"
@@ -128,7 +128,10 @@ def test_a_customers_whole_life(shop: Shop, staff: httpx.Client, mia: httpx.Clie
 
     erased = sent(mia.post(f"{own}/erase", json={"customer_number": number, "password": "SecurePass123"}))
     assert erased["points_closed"] == 170
-    assert mia.get(own).status_code == 401
+    assert mia.get(own).status_code in {
+        401,
+        404,
+    }  # the token may be remembered for five seconds; there is nothing to see
     gone = staff.get(own)
     assert (gone.status_code, gone.json()["type"]) == (410, "/problems/customer-erased")
     audit = sent(staff.get(f"{people}/loyalty/audit?scope=all"))
