@@ -321,7 +321,11 @@ async def test_a_list_needs_two_runs_that_made_scores_and_a_segment(
     scored = await run(rfm, clock, settings, connection, 0)
     valued = (await clv.score_customers(ScoringRequest("clv", clock.today(), "test"))).id
     customers = RetailCustomerRepository(connection)
-    for runs, pointer in (((uuid4(), scored), "/from_run"), ((scored, uuid4()), "/to_run"), ((scored, valued), "/to_run")):
+    for runs, pointer in (
+        ((uuid4(), scored), "/from_run"),
+        ((scored, uuid4()), "/to_run"),
+        ((scored, valued), "/to_run"),
+    ):
         named = {"segment_from": "lost", "from_run": str(runs[0]), "to_run": str(runs[1])}
         with pytest.raises(Validation) as refusal:
             await customers.search_customers(RetailCustomerListQuery.model_validate(named), clock)

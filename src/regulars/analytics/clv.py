@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from uuid import UUID
 
 from regulars.analytics.modelled_values import ModelledValue, modelled_value
@@ -12,6 +12,7 @@ from regulars.analytics.models import (
     ScoringRequest,
     ScoringRun,
     ValueConcentration,
+    ValueDecile,
     ValueRange,
     ValueSummary,
 )
@@ -23,6 +24,7 @@ from regulars.analytics.schemas import (
     CLVAnalysisResponse,
     CLVCalculationRequest,
     CLVConcentration,
+    CLVDecile,
     CLVDistribution,
     CLVInputs,
     CLVModelInputs,
@@ -33,7 +35,14 @@ from regulars.analytics.schemas import (
 from regulars.analytics.scores import ScoreOrigin, ScoreReader
 from regulars.customers.masking import mask_email, mask_name
 from regulars.customers.repository_scores import TopCustomer, WindowShares
-from regulars.formulas.clv import CLVRules, LifetimeValue, customer_lifetime_value, value_ranges, window_share
+from regulars.formulas.clv import (
+    CLVRules,
+    LifetimeValue,
+    customer_lifetime_value,
+    shares_in_tenths_of_percent,
+    value_ranges,
+    window_share,
+)
 from regulars.formulas.rfm import RFMSegment
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
@@ -130,6 +139,7 @@ class CLVService(ScoringService):
                 "historic_value": self._money(found.facts.net),
                 "as_of": origin.period.as_of,
                 "run_id": origin.run.id if origin.run else None,
+                "coverage": origin.run.coverage if origin.run else None,
                 "calculated_at": origin.calculated_at,
                 "inputs": self._inputs(found),
                 "model": self._model_inputs(found.modelled) if found.modelled else None,
@@ -181,10 +191,12 @@ class CLVService(ScoringService):
             days_known=found.days_known,
             probability_active=found.probability_active,
             expected_orders=found.expected_orders,
+            discounted_orders=found.discounted_orders,
             expected_order_value=self._money(found.expected_order_value),
             last_period=format_money(found.last_net, self._settings.currency),
             margin=found.model.terms.margin,
             discount=found.model.terms.discount,
+            share=found.model.terms.share,
             parameters=found.model.parameters,
         )
 
@@ -204,6 +216,7 @@ class CLVService(ScoringService):
             "median": self._money(summary.median),
             "distribution": self._distribution(bounds, ranges, summary),
             "concentration": [self._concentrated(best, summary) for best in concentration],
+            "deciles": self._deciles(await self._analytics.get_clv_deciles(shares)),
             "top_customers": [self._top(customer, masked=not by.sees_identifiers()) for customer in top],
         }
         return CLVAnalysisResponse.model_validate(members)
@@ -232,6 +245,21 @@ class CLVService(ScoringService):
             total=format_money(best.total, self._settings.currency),
             share=float(best.total / summary.total) if summary.total else 0.0,
         )
+
+    def _deciles(self, deciles: list[ValueDecile]) -> list[CLVDecile]:
+        found = {decile.number: decile for decile in deciles}
+        tenths = [found.get(number, ValueDecile(number, 0, Decimal(0))) for number in range(1, 11)]
+        shares = shares_in_tenths_of_percent([tenth.total for tenth in tenths])
+        return [
+            CLVDecile(
+                decile=tenth.number,
+                customers=tenth.customers,
+                total=format_money(tenth.total, self._settings.currency),
+                share=float(share),
+                cumulative_share=float(cumulative),
+            )
+            for tenth, share, cumulative in zip(tenths, shares, accumulate(shares), strict=True)
+        ]
 
     def _top(self, customer: TopCustomer, *, masked: bool) -> CLVTopCustomer:
         segment = RFMSegment(customer.segment) if customer.segment else None

@@ -262,3 +262,16 @@ class ValueConcentration:
     percent: int
     customers: int
     total: Decimal
+
+
+@dataclass(frozen=True)
+class ValueDecile:
+    """A tenth of the customers with orders, by falling value.
+
+    Attributes:
+        number: 1 for the best tenth.
+    """
+
+    number: int
+    customers: int
+    total: Decimal

@@ -13,6 +13,7 @@ from regulars.analytics.models import (
     PurchaseFacts,
     SegmentChange,
     ValueConcentration,
+    ValueDecile,
     ValueRange,
     ValueSummary,
 )
@@ -141,4 +142,26 @@ class AnalyticsRepository(Repository):
                 ORDER BY best.percent
             """),
             shares_parameter(shares) | {"percents": list(percents)},
+        )
+
+    async def get_clv_deciles(self, shares: WindowShares | None = None) -> list[ValueDecile]:
+        """Tenths of the customers with orders by falling value; those without customers are left out.
+
+        They end where `get_clv_concentration()` ends its percents.
+        """
+        return await self._all(
+            ValueDecile,
+            _valued.format(value=value_of(shares))
+            + SQL("""
+                , ranked AS (
+                    SELECT value, row_number() OVER (ORDER BY value DESC) AS place, count(*) OVER () AS customers
+                    FROM valued
+                    WHERE has_orders
+                )
+                SELECT (1 + (place - 1) * 10 / customers)::integer AS number, count(*) AS customers, sum(value) AS total
+                FROM ranked
+                GROUP BY number
+                ORDER BY number
+            """),
+            shares_parameter(shares),
         )

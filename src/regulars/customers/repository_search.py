@@ -12,9 +12,8 @@ from regulars.customers.repository_columns import customer_rows, joined_tables
 from regulars.customers.repository_filters import Conditions, conditions_of, moved_between
 from regulars.customers.repository_orders import parts_of
 from regulars.customers.repository_segments import RunMomentRepository
-from regulars.customers.schemas_search import RetailCustomerSearchFilters
+from regulars.customers.schemas_search import RetailCustomerListQuery, RetailCustomerSearchFilters
 from regulars.kit.clock import Clock
-from regulars.kit.schemas import QuerySchema
 from regulars.kit.validation import Place, Validation
 
 counted_exactly = 10_000
@@ -128,7 +127,7 @@ class CustomerSearchRepository(RunMomentRepository):
         if filters.from_run is None or filters.to_run is None:
             return Conditions()
         moments = await self.get_moments([filters.from_run, filters.to_run])
-        place: Place = "query" if isinstance(filters, QuerySchema) else "body"
+        place: Place = "query" if isinstance(filters, RetailCustomerListQuery) else "body"
         for name, run_id in (("from_run", filters.from_run), ("to_run", filters.to_run)):
             if run_id not in moments:
                 raise Validation.at(f"/{name}", "range", "must be a finished run that made RFM scores", place=place)
