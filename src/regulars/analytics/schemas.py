@@ -47,9 +47,7 @@ class RFMAnalysisRequest(RequestSchema):
 class CLVCalculationRequest(RequestSchema):
     """A calculation of lifetime values."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"recalculate": True, "method": "model", "window_days": 365, "margin": 0.3}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"recalculate": False, "method": "seed"}]})
 
     customer_ids: CustomerIds | None = None
     recalculate: bool = Field(default=False, description="True: everyone asked for. False: only stale values.")
