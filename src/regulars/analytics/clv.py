@@ -11,8 +11,7 @@ from regulars.analytics.models import (
     PurchaseFacts,
     ScoringRequest,
     ScoringRun,
-    ValueConcentration,
-    ValueDecile,
+    ValuePercentile,
     ValueRange,
     ValueSummary,
 )
@@ -206,7 +205,7 @@ class CLVService(ScoringService):
         summary = await self._analytics.get_clv_summary(shares)
         bounds = value_ranges(summary.high)
         ranges = await self._analytics.get_clv_distribution(bounds, shares)
-        concentration = await self._analytics.get_clv_concentration(concentration_percents, shares)
+        ranked = await self._analytics.get_clv_percentiles(shares)
         top = await self._scores.get_top_customers_by_clv(limit, shares)
         members = _run_members(run) | {
             "customers": summary.customers,
@@ -215,8 +214,8 @@ class CLVService(ScoringService):
             "average": self._money(summary.average),
             "median": self._money(summary.median),
             "distribution": self._distribution(bounds, ranges, summary),
-            "concentration": [self._concentrated(best, summary) for best in concentration],
-            "deciles": self._deciles(await self._analytics.get_clv_deciles(shares)),
+            "concentration": self._concentration(ranked, summary) if ranked else [],
+            "deciles": self._deciles(ranked),
             "top_customers": [self._top(customer, masked=not by.sees_identifiers()) for customer in top],
         }
         return CLVAnalysisResponse.model_validate(members)
@@ -238,27 +237,32 @@ class CLVService(ScoringService):
             if lower is not None
         ]
 
-    def _concentrated(self, best: ValueConcentration, summary: ValueSummary) -> CLVConcentration:
-        return CLVConcentration(
-            top_percent=best.percent,
-            customers=best.customers,
-            total=format_money(best.total, self._settings.currency),
-            share=float(best.total / summary.total) if summary.total else 0.0,
-        )
+    def _concentration(self, ranked: list[ValuePercentile], summary: ValueSummary) -> list[CLVConcentration]:
+        best = [(percent, *_held(ranked, 0, percent)) for percent in concentration_percents]
+        return [
+            CLVConcentration(
+                top_percent=percent,
+                customers=customers,
+                total=format_money(total, self._settings.currency),
+                share=float(total / summary.total) if summary.total else 0.0,
+            )
+            for percent, customers, total in best
+        ]
 
-    def _deciles(self, deciles: list[ValueDecile]) -> list[CLVDecile]:
-        found = {decile.number: decile for decile in deciles}
-        tenths = [found.get(number, ValueDecile(number, 0, Decimal(0))) for number in range(1, 11)]
-        shares = shares_in_tenths_of_percent([tenth.total for tenth in tenths])
+    def _deciles(self, ranked: list[ValuePercentile]) -> list[CLVDecile]:
+        tenths = [_held(ranked, after, after + 10) for after in range(0, 100, 10)]
+        shares = shares_in_tenths_of_percent([total for _, total in tenths])
         return [
             CLVDecile(
-                decile=tenth.number,
-                customers=tenth.customers,
-                total=format_money(tenth.total, self._settings.currency),
+                decile=number,
+                customers=customers,
+                total=format_money(total, self._settings.currency),
                 share=float(share),
                 cumulative_share=float(cumulative),
             )
-            for tenth, share, cumulative in zip(tenths, shares, accumulate(shares), strict=True)
+            for number, ((customers, total), share, cumulative) in enumerate(
+                zip(tenths, shares, accumulate(shares), strict=True), start=1
+            )
         ]
 
     def _top(self, customer: TopCustomer, *, masked: bool) -> CLVTopCustomer:
@@ -280,6 +284,12 @@ class CLVService(ScoringService):
 
     def _money(self, amount: Decimal | None) -> str | None:
         return None if amount is None else format_money(amount, self._settings.currency)
+
+
+def _held(ranked: list[ValuePercentile], after: int, until: int) -> tuple[int, Decimal]:
+    """Customers between two percents of the ranking, and what they hold together."""
+    among = [part for part in ranked if after < part.number <= until]
+    return sum(part.customers for part in among), sum((part.total for part in among), Decimal(0))
 
 
 def _window_shares(run: ScoringRun | None) -> WindowShares | None:

@@ -252,24 +252,11 @@ class ValueRange:
 
 
 @dataclass(frozen=True)
-class ValueConcentration:
-    """How much of the value the best customers hold.
+class ValuePercentile:
+    """A hundredth of the customers with orders, by falling value.
 
     Attributes:
-        percent: The best so many percent of the customers.
-    """
-
-    percent: int
-    customers: int
-    total: Decimal
-
-
-@dataclass(frozen=True)
-class ValueDecile:
-    """A tenth of the customers with orders, by falling value.
-
-    Attributes:
-        number: 1 for the best tenth.
+        number: 1 for the best.
     """
 
     number: int
