@@ -1,5 +1,6 @@
 """The packages that we measure ourselves against, at pinned versions in an environment of their own."""
 
+import fcntl
 import subprocess
 import sys
 import tempfile
@@ -7,7 +8,8 @@ import venv
 from argparse import ArgumentParser
 from pathlib import Path
 
-peers = {"lifetimes": "0.11.3", "numpy": "2.4.6", "scipy": "1.17.1", "pandas": "3.1.1"}
+peers = {"lifetimes": "0.11.3", "numpy": "2.4.6", "scipy": "1.17.1", "pandas": "3.1.1", "pyarrow": "26.0.1"}
+_drivers = {"psycopg[binary]": "3.3.9"}
 
 
 def add_scratch_option(parser: ArgumentParser) -> None:
@@ -17,10 +19,15 @@ def add_scratch_option(parser: ArgumentParser) -> None:
 
 
 def python_of_peers(scratch: Path) -> Path:
-    """The Python of the environment, made on first use."""
-    python = scratch / "peers" / "bin" / "python"
-    if not python.exists():
-        venv.create(scratch / "peers", with_pip=True)
-        pinned = [f"{name}=={version}" for name, version in peers.items()]
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *pinned], check=True, stdout=sys.stderr)
+    """The Python of the environment, made on first use; two programs that need it at once make it once."""
+    folder = scratch / "peers"
+    folder.mkdir(parents=True, exist_ok=True)
+    python, installed = folder / "bin" / "python", folder / "installed"
+    pinned = [f"{name}=={version}" for name, version in (peers | _drivers).items()]
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed.exists() or installed.read_text().split() != pinned:
+            venv.create(folder, with_pip=True)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *pinned], check=True, stdout=sys.stderr)
+            installed.write_text("\n".join(pinned))
     return python

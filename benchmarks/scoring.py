@@ -5,23 +5,26 @@ history of segments, the record of the run, the table of segments. Beside it sta
 least: plain SQL that aggregates, scores and writes customer_scores, on the same server and the same orders. Both begin
 with no scores, so that both write every row. The run of the next day goes over the rows of the first: what a shop waits
 for every night. Another scores only the 5 % of the customers who have ordered since. With `--method model` values are
-made by models.
+made by models. The third side is what is usual without us: the orders out of the same server by COPY, pandas and
+lifetimes, and COPY back.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from time import perf_counter
 from typing import LiteralString, TypeAlias, get_args
 
 import psycopg
 
+from benchmarks.peers import add_scratch_option, peers, python_of_peers
 from benchmarks.report import Report, reported, rounds_of
 from benchmarks.server import add_server_option, own_database, server_for
 from regulars.analytics.models import Method, ScoringRequest
@@ -32,6 +35,7 @@ from regulars.kit.database import connect
 from regulars.kit.settings import Settings
 
 Seconds: TypeAlias = dict[str, float]
+peak = "peak MB"
 today = date(2025, 6, 15)
 
 # Even draws from 0 to 1 that depend on nothing but two numbers and the seed.
@@ -112,7 +116,8 @@ _bare: dict[str, LiteralString] = {
         CREATE TEMPORARY TABLE facts AS
         SELECT customer_id, count(*) AS orders, sum(total - refunded_total) AS net,
                %(today)s::date - max(ordered_on) AS recency, %(today)s::date - min(ordered_on) AS age
-        FROM orders WHERE cancelled_on IS NULL AND refunded_total < total GROUP BY customer_id
+        FROM orders WHERE cancelled_on IS NULL AND refunded_total < total AND ordered_on <= %(today)s::date
+        GROUP BY customer_id
     """,
     "edges": """
         CREATE TEMPORARY TABLE edges AS
@@ -156,16 +161,19 @@ def forget_scores(url: str) -> None:
         connection.execute("CHECKPOINT")
 
 
-def score(url: str, as_of: date, method: str) -> dict[str, float]:
-    """Seconds of the whole command, and by stage of the run."""
+def score(url: str, as_of: date, method: str) -> Seconds:
+    """Seconds of the whole command, and by stage of the run; and the command's peak memory."""
     began = perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "regulars", "score", "all", "--as-of", as_of.isoformat(), "--method", method, "--json"],
-        env={**os.environ, "REGULARS_DATABASE_URL": url},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return {"command": round(perf_counter() - began, 2), **json.loads(done.stdout)["seconds"]}
+    command = [sys.executable, "-m", "regulars", "score", "all", "--as-of", as_of.isoformat(), "--method", method]
+    environment = {**os.environ, "REGULARS_DATABASE_URL": url}
+    with subprocess.Popen([*command, "--json"], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        told = process.stdout.read() if process.stdout else ""
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit("the run failed")
+    whole = {"command": round(perf_counter() - began, 2), peak: used.ru_maxrss / 1024}
+    return {**whole, **json.loads(told)["seconds"]}
 
 
 def score_changed(url: str, as_of: date, method: Method) -> dict[str, float]:
@@ -201,7 +209,20 @@ def score_bare(url: str) -> dict[str, float]:
         return seconds | {"total": round(perf_counter() - began, 2)}
 
 
-def measure(url: str, rounds: int, method: Method) -> list[dict[str, Seconds]]:
+def score_by_pandas(url: str, python: Path) -> Seconds:
+    """Seconds of pandas and lifetimes for scores of the same kind, by stage and in total."""
+    with NamedTemporaryFile("w", prefix="regulars-bench-", suffix=".csv") as file:
+        cells = [f"{cell.recency},{cell.frequency},{cell.monetary},{name}" for cell, name in segment_table().items()]
+        file.write("\n".join(["r,f,m,segment", *cells]))
+        file.flush()
+        script = Path(__file__).with_name("beside_pandas.py")
+        command = [python, script, url, today.isoformat(), file.name]
+        began = perf_counter()
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return {"command": round(perf_counter() - began, 2), **json.loads(done.stdout)}
+
+
+def measure(url: str, rounds: int, method: Method, python: Path) -> list[dict[str, Seconds]]:
     """Seconds of each counted round."""
     tomorrow = today + timedelta(days=1)
 
@@ -209,13 +230,16 @@ def measure(url: str, rounds: int, method: Method) -> list[dict[str, Seconds]]:
         forget_scores(url)
         if side == "bare":
             return {"bare": score_bare(url)}
+        if side == "pandas":
+            return {"pandas": score_by_pandas(url, python)}
         return {
             "first": score(url, today, method),
             "next day": score(url, tomorrow, method),
             "changed": score_changed(url, tomorrow, method),
         }
 
-    return [{**done["ours"], **done["bare"]} for done in rounds_of(rounds, ["ours", "bare"], run)]
+    found = rounds_of(rounds, ["ours", "bare", "pandas"], run)
+    return [{**done["ours"], **done["bare"], **done["pandas"]} for done in found]
 
 
 def tell(report: Report, rounds: list[dict[str, Seconds]], *, judged: bool) -> None:
@@ -231,9 +255,14 @@ def tell(report: Report, rounds: list[dict[str, Seconds]], *, judged: bool) -> N
     report.add("5 % changed beside the run over everyone", shares, goal="<= 0.25", judged=judged)
     ratios = [ours / bare for ours, bare in zip(totals("first"), totals("bare"), strict=True)]
     report.add("first run beside bare SQL", ratios)
-    for kind, name in {"first": "first run", "next day": "next day", "changed": "5 % changed"}.items():
+    whole = [seconds["pandas"]["command"] / seconds["first"]["command"] for seconds in rounds]
+    report.add("pandas and lifetimes beside the first run, whole commands", whole, goal=">= 3", judged=judged)
+    peaks = [max(seconds["first"][peak], seconds["next day"][peak]) for seconds in rounds]
+    report.add("peak memory of a run", peaks, unit="MB", goal="<= 1500", judged=judged)
+    names = {"first": "first run", "next day": "next day", "changed": "5 % changed", "bare": "bare SQL"}
+    for kind, name in {**names, "pandas": "pandas and lifetimes"}.items():
         for stage in rounds[0][kind]:
-            if stage != "total":
+            if stage != peak and (stage != "total" or kind in {"bare", "pandas"}):
                 report.add(f"{name}: {stage}", [seconds[kind][stage] for seconds in rounds], unit="s")
 
 
@@ -246,15 +275,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--method", choices=get_args(Method), default="seed", help="of lifetime values")
     add_server_option(parser)
+    add_scratch_option(parser)
     given = parser.parse_args()
+    python = python_of_peers(given.scratch)
     size = {"customers": given.customers, "orders": given.orders, "seed": given.seed}
     with server_for(given.server_url) as server_url, own_database(server_url) as url:
         orders = open_shop(url, size)
         with reported("scoring", __doc__, given, server_url=url) as report:
             report.details["orders"] = orders
-            tell(report, measure(url, given.rounds, given.method), judged=given.customers >= 1_000_000)
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            report.add("peak memory of a run", [peak], unit="MB", goal="<= 1500")
+            report.versions |= peers
+            rounds = measure(url, given.rounds, given.method, python)
+            tell(report, rounds, judged=given.customers >= 1_000_000)
 
 
 if __name__ == "__main__":
