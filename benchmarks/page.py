@@ -33,7 +33,7 @@ def write_page(folder: Path, lines: Sequence[Line]) -> None:
 
 def page_of(lines: Sequence[Line]) -> str:
     """The page as Markdown."""
-    head = f"# Benchmarks\n\nWritten by `make bench`; raw lines are in `benchmarks.jsonl`.\n\n{_how_to_read}"
+    head = f"# Benchmarks\n\nWritten by `make bench`; raw lines are in [benchmarks.jsonl](benchmarks.jsonl).\n\n{_how_to_read}"
     return "\n".join([head, *_machines(lines), *_goals(lines), *(part for line in lines for part in _section(line))])
 
 
@@ -65,9 +65,10 @@ def _section(line: Line) -> Iterator[str]:
     before, after = line["load"]
     yield f"- {line['began']}, {line['seconds']:,.0f} s; commit {line['commit']}"
     yield f"- {noise} used {line['others_cores']} cores; load {before} before, {after} after"
-    for name in ("sizes", "versions", "settings"):
-        if line[name]:
-            yield f"- {name}: {', '.join(f'{key} {_plain(value)}' for key, value in line[name].items())}"
+    for name in ("sizes", "versions", "settings", "details"):
+        facts = [f"{key} {_plain(value)}" for key, value in line[name].items() if not isinstance(value, dict)]
+        if facts:
+            yield f"- {name}: {', '.join(facts)}"
     yield ""
     yield from _table("figure", "median (range)", "goal", "verdict")
     for figure in line["figures"]:
