@@ -48,7 +48,7 @@ proof: $(VENV)/.installed-dev ## Break things on purpose, count what is lost; SI
 	$(BIN)/python -m proof.crash --size $(if $(filter full,$(SIZE)),long,short)
 	$(BIN)/python -m proof.jobs --size $(if $(filter full,$(SIZE)),long,short)
 
-bench: $(VENV)/.installed-dev ## Run every benchmark; SIZE=toy, small or full
+bench: $(VENV)/.installed-dev ## Measure how fast it is, write docs/benchmarks.md; SIZE=toy, small or full
 	$(BIN)/python -m benchmarks --size $(SIZE)
 
 docs: $(VENV)/.installed-dev ## Write the pages that are made from the code
