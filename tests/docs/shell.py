@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 root = Path(__file__).parents[2]
 printed_address = "127.0.0.1:8000"
@@ -107,7 +107,7 @@ def is_as_printed(printed: str, came: str) -> bool:
 class ReaderShell:
     """A shell in a folder that looks like a clone of the repository in which `make install` was run.
 
-    `regulars serve` takes a free port instead of 8000, and runs until the page ends.
+    `regulars serve` and `regulars worker` run beside it until the page ends, the server on a free port instead of 8000.
     """
 
     _end = "--- the command has ended ---"
@@ -123,9 +123,9 @@ class ReaderShell:
         (self._clone / "docs").symlink_to(root / "docs")
         environment = environment_of(home)
         self._environment = {**environment, "PATH": f"{binaries}:{environment['PATH']}"}
-        self._server: subprocess.Popen[str] | None = None
+        self._services: list[subprocess.Popen[str]] = []
         self._address = printed_address
-        self._shell = self._start("bash", "--norc", stdin=subprocess.PIPE)
+        self._shell = self._start("bash", "--norc", stdin=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def __enter__(self) -> Self:
         return self
@@ -133,15 +133,18 @@ class ReaderShell:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in (self._server, self._shell):
-            if process:
-                process.terminate() if process is self._server else process.kill()
-                process.communicate(timeout=60)
+        ended = [service.args for service in self._services if service.poll() is not None]
+        for service in self._services:
+            service.terminate()
+        self._shell.kill()
+        for process in (self._shell, *self._services):
+            process.communicate(timeout=60)
+        assert error is not None or not ended, f"ended by themselves: {ended}"
 
     def run(self, command: str) -> tuple[int, str]:
         """Run a command; its exit status and what it printed."""
-        if re.fullmatch(r"(\.venv/bin/)?regulars serve", command):
-            return self._serve()
+        if service := re.fullmatch(r"(?:\.venv/bin/)?regulars (serve|worker)( .*)?", command):
+            return 0, self._serve(shlex.split(service[2] or "")) if service[1] == "serve" else self._work()
         assert self._shell.stdin
         assert self._shell.stdout
         command = command.replace(printed_address, self._address)
@@ -164,29 +167,36 @@ class ReaderShell:
         finally:
             timer.cancel()
 
-    def _serve(self) -> tuple[int, str]:
-        assert self._server is None, "one server at a time"
-        self._server = self._start(str(self._clone / ".venv/bin/regulars"), "serve", "--port", "0", stderr="serve.log")
-        assert self._server.stdout
-        came = self._server.stdout.readline()
+    def _serve(self, options: list[str]) -> str:
+        server = self._serve_beside("serve", *options, "--port", "0")
+        assert server.stdout
+        came = server.stdout.readline()
         found = re.search(r"http://(\S+)", came)
         assert found, (self._clone / "serve.log").read_text()
         self._address = found[1]
-        return 0, came.replace(self._address, printed_address)
+        return came.replace(self._address, printed_address)
 
-    def _start(
-        self, *arguments: str, stdin: int = subprocess.DEVNULL, stderr: str | None = None
-    ) -> subprocess.Popen[str]:
-        with (self._clone / (stderr or os.devnull)).open("w") as errors:
-            return subprocess.Popen(
-                arguments,
-                cwd=self._clone,
-                env=self._environment,
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=errors if stderr else subprocess.STDOUT,
-                text=True,
-            )
+    def _work(self) -> str:
+        self._serve_beside("worker")
+        return ""
+
+    def _serve_beside(self, name: str, *options: str) -> subprocess.Popen[str]:
+        program = str(self._clone / ".venv" / "bin" / "regulars")
+        with (self._clone / f"{name}.log").open("w") as log:
+            service = self._start(program, name, *options, stdin=subprocess.DEVNULL, stderr=log)
+        self._services.append(service)
+        return service
+
+    def _start(self, *arguments: str, stdin: int, stderr: IO[str] | int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            arguments,
+            cwd=self._clone,
+            env=self._environment,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
 
 
 def environment_of(home: Path) -> dict[str, str]:
