@@ -46,6 +46,7 @@ format: $(VENV)/.installed-dev ## Format the code
 
 proof: $(VENV)/.installed-dev ## Break things on purpose, count what is lost; SIZE=small or full
 	$(BIN)/python -m proof.crash --size $(if $(filter full,$(SIZE)),long,short)
+	$(BIN)/python -m proof.jobs --size $(if $(filter full,$(SIZE)),long,short)
 
 bench: $(VENV)/.installed-dev ## Run every benchmark; SIZE=toy, small or full
 	$(BIN)/python -m benchmarks --size $(SIZE)

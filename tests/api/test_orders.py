@@ -16,6 +16,8 @@ from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole, client_of
 from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer, set_columns
+from tests.factories.orders import make_order
+from tests.factories.statements import counted_statements
 
 url = "/api/v1/orders"
 Json = dict[str, Any]
@@ -240,6 +242,25 @@ async def test_a_key_gives_the_first_answer_again(as_role: AsRole, connection: C
     sent, key = order(customer_id=str(customer.id)), {"Idempotency-Key": "k"}
     first, again = await till.post(url, json=sent, headers=key), await till.post(url, json=sent, headers=key)
     assert (again.status_code, again.content, again.headers["Idempotency-Replayed"]) == (201, first.content, "true")
+
+
+async def test_an_order_takes_as_few_statements_whatever_is_in_it_and_was_before(
+    as_role: AsRole, connection: Connection, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer, till = await make_customer(connection, clock), await as_role("service")
+    await (await as_role("admin")).post("/api/v1/retail-customers/analytics/clv/calculate", json={"recalculate": True})
+    taken = []
+    for number, lines in enumerate((1, 1, 1, 200)):
+        body = order(customer_id=str(customer.id), external_id=str(number), total=f"{lines}.00")
+        body["lines"] = [{"sku": f"S{place}", "quantity": 1, "unit_price": "1.00"} for place in range(lines)]
+        with counted_statements(monkeypatch) as statements:
+            assert (await till.post(url, json=body)).status_code == 201
+        taken.append(len(statements))
+        for _ in range(10 * number):
+            await make_order(connection, clock, customer.id, "1", days_ago=number)
+    first, *others = taken  # the first opens the account and the live run; a segment that moves is told in one more
+    assert max(others) <= min(others) + 1
+    assert max(others) <= first <= 40
 
 
 @pytest.fixture

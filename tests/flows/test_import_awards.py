@@ -11,10 +11,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from psycopg.errors import DeadlockDetected
 
 from regulars.flows import import_orders as flow
 from regulars.flows.record_purchase import record_purchase
 from regulars.kit.database import connect
+from regulars.kit.errors import OperatorError
 from regulars.kit.security import operator
 from regulars.loyalty.audit import AuditService
 from regulars.orders.schemas import OrderCreate
@@ -84,6 +86,7 @@ async def test_imported_orders_earn_what_posted_orders_earn(
     shop: Shop, another_shop: Callable[[], Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("regulars.flows.importing.awards.batch_accounts", 5)
+    monkeypatch.setattr("regulars.flows.importing.awards.turns_at_once", 3)
     lines = orders(120, 12)
     result = await shop.load(file_of(lines), award=True)
     posted = another_shop()
@@ -146,6 +149,21 @@ async def test_an_import_killed_while_it_awards_is_finished_by_running_it_again(
     """)
     assert wrong == [(0,)]
     assert await violations(shop) == 0
+
+
+async def test_awards_that_meet_others_too_often_are_no_reason_to_forget_their_batch(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def always_deadlocked(*_: object) -> None:
+        raise DeadlockDetected
+
+    text = header + "1,2026-01-02,10,0,0,a@example.com,paid\n"
+    with monkeypatch.context() as patched:
+        patched.setattr("regulars.flows.importing.awards.OrderAwards.award", always_deadlocked)
+        with pytest.raises(OperatorError, match="Run the same import again"):
+            await shop.load(text, award=True)
+    result = await shop.load(text, award=True)
+    assert (result.unchanged, result.orders_awarded) == (1, 1)
 
 
 def kill_when_points_appear(shop: Shop, file: Path) -> None:

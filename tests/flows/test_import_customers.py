@@ -37,7 +37,8 @@ async def test_customers_are_new_with_everything_that_is_said_of_them(shop: Shop
     result = await load(
         shop,
         '{"customer_id": "1", "email": "Ann@Example.com", "first_name": "Ann", "address_line1": "Via 1",'
-        ' "created_at": "2020-05-01", "tags": ["vip", " news "], "external_ids": {"card": 4711, "shop": "a"}}\n'
+        ' "created_at": "2020-05-01", "tags": ["vip", " news "],'
+        ' "external_ids": {"card": 4711, "shop": " a ", "app": null}}\n'
         '{"customer_id": "2", "phone": "+4930123456", "tags": "vip|gold", "referrer": "1"}\n'
         '{"customer_id": "3", "referrer": "2", "date_of_birth": "1990-05-31"}\n',
     )

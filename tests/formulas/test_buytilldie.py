@@ -240,10 +240,17 @@ def test_a_shop_without_repeat_purchases_is_fitted_without_running_away(model: M
     assert np.isfinite([found.r, found.alpha, found.a, found.b, found.log_likelihood]).all()
 
 
-def test_a_shop_in_which_nobody_ever_stops_has_no_top_and_the_fit_says_so() -> None:
-    x = np.arange(1.0, 200.0)
-    found = fit(x, np.full_like(x, 700.0), np.full_like(x, 700.0), model="bgnbd")
-    assert not found.converged
+@pytest.mark.parametrize("model", models)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_shop_in_which_nobody_ever_stops_is_fitted_as_one(model: Model, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    count, age = 3000, chance.integers(100, 700, 3000).astype(float)
+    x = chance.poisson(chance.gamma(0.5, 1 / 30, count) * age).astype(float)
+    last = np.where(x > 0, np.floor(age * chance.random(count) ** (1 / np.maximum(x, 1))), 0)
+    found = fit(x, last, age, model=model)
+    assert found.converged
+    assert [found.r, found.alpha * 7] == pytest.approx([0.5, 30], rel=0.1)
+    assert float(expected_purchases(found, 20, 690, 700, 70)) == pytest.approx(20.5 / 730 * 70, rel=0.05)
 
 
 @pytest.mark.parametrize(

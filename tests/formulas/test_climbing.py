@@ -2,7 +2,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from regulars.formulas.climbing import climb, curvature_at
+from regulars.formulas.climbing import climb, curvature_at, farthest
 
 Numbers = npt.NDArray[np.float64]
 peak = np.array([1.0, -0.5])
@@ -35,13 +35,17 @@ def test_steps_that_lead_down_are_shortened() -> None:
     assert top.place == pytest.approx(peak, abs=1e-8)
 
 
-def test_a_slope_without_a_top_is_given_up() -> None:
-    top = climb(lambda place: (float(place.sum()), np.ones(2)), np.zeros(2), np.eye(2))
-    assert not top.converged
+def test_where_the_function_rises_for_ever_the_edge_is_the_top() -> None:
+    def ridge(place: Numbers) -> tuple[float, Numbers]:
+        return float(place[0]) - float(place[1] - 1) ** 2, np.array([1.0, -2 * (place[1] - 1)])
+
+    top = climb(ridge, np.zeros(2), np.eye(2))
+    assert top.converged
+    assert top.place == pytest.approx([farthest, 1], abs=1e-7)
 
 
 def test_a_top_that_can_never_be_reached_is_given_up() -> None:
-    top = climb(lambda place: (0.0, np.array([1e-3, 0.0])), np.zeros(2), np.eye(2))
+    top = climb(lambda place: (float(np.sin(place[0] * 1e6)), np.array([np.nan, 1e-3])), np.zeros(2), np.eye(2))
     assert not top.converged
 
 

@@ -78,5 +78,9 @@ def test_rows_without_worth_are_refused(counts: list[float], means: list[float])
         fit(counts, means)
 
 
-def test_equal_means_have_no_top_and_the_fit_says_so() -> None:
-    assert not fit(np.arange(1.0, 30.0), np.full(29, 20.0)).converged
+def test_customers_whose_purchases_are_all_alike_are_expected_to_buy_alike_again() -> None:
+    chance = np.random.default_rng(5)
+    means = 20 / chance.gamma(3.0, size=500)
+    found = fit(chance.integers(2, 30, 500), means)
+    assert found.converged
+    assert expected_mean(found, 3, means) == pytest.approx(means, rel=0.1)

@@ -87,6 +87,7 @@ async def test_a_story_leaves_what_the_same_events_leave_one_by_one(
     shop: Shop, database: RolledBackDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("regulars.loyalty.history.batch_accounts", 2)
+    monkeypatch.setattr("regulars.loyalty.history.turns_at_once", 4)
     stories = [[120, 80, 300, 40, 11_000, 20, 90], [90, 10, 10, 700, 5, 5, 60_000], [60, 7, 7, 7, 7, 7, 7]]
     told = {await shop.member(): story(shop, points) for points in stories}
     lived = {customer: await shop.member() for customer in told}

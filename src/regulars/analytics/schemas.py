@@ -47,6 +47,8 @@ class RFMAnalysisRequest(RequestSchema):
 class CLVCalculationRequest(RequestSchema):
     """A calculation of lifetime values."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"recalculate": False, "method": "seed"}]})
+
     customer_ids: CustomerIds | None = None
     recalculate: bool = Field(default=False, description="True: everyone asked for. False: only stale values.")
     method: Method = Field(

@@ -14,12 +14,15 @@ Slope: TypeAlias = Callable[[Numbers], tuple[float, Numbers]]
 tolerance = 1e-8
 """A top is where no component of the gradient is larger."""
 
+farthest = 9.0
+"""No parameter goes further from 0: as a logarithm, beyond 8,100 times or below an 8,100th."""
+
 _most_steps = 100
 _difference = 1e-4
 _flattest = 1e-6
 _longest_step = 2.0
-_farthest = 12.0
-_noise = 1e-12
+_most_halvings = 30
+_noise = 1e-10
 
 
 @dataclass(frozen=True)
@@ -51,33 +54,41 @@ def curvature_at(slope: Slope, place: Numbers) -> Numbers:
 def climb(slope: Slope, place: Numbers, curvature: Numbers) -> Top:
     """Quasi-Newton steps (Broyden, Fletcher, Goldfarb, Shanno) until the gradient vanishes.
 
+    The climb stays within `farthest`. Where the function still rises there, the edge is its top: parameters that would
+    go on for ever say that something never happens, such as that a customer stops.
+
     Args:
         slope: The function.
         place: Where to begin.
         curvature: The inverse of the (negative) second derivatives around there, roughly; the steps improve it.
     """
     value, gradient = slope(place)
+    is_fresh = False
     for _ in range(_most_steps):
-        if np.abs(gradient).max() < tolerance:
+        free = (np.abs(place) < farthest) | (gradient * place < 0)
+        if np.abs(gradient[free]).max(initial=0.0) < tolerance:
             return Top(place, value, converged=True)
-        step = curvature @ gradient
-        step *= min(1.0, _longest_step / float(np.abs(step).max()))
-        found = _uphill(slope, place, value, step)
+        step = np.zeros_like(place)
+        step[free] = curvature[np.ix_(free, free)] @ gradient[free]
+        found = _uphill(slope, place, value, step * min(1.0, _longest_step / float(np.abs(step).max())))
         if found is None:
-            break
-        step, value, higher = found
-        place, curvature = place + step, _updated(curvature, step, gradient - higher)
-        gradient = higher
+            if is_fresh:
+                break
+            curvature, is_fresh = np.eye(len(place)), True
+            continue
+        higher, value, steeper = found
+        curvature, is_fresh = _updated(curvature, higher - place, gradient - steeper), False
+        place, gradient = higher, steeper
     return Top(place, value, converged=False)
 
 
 def _uphill(slope: Slope, place: Numbers, value: float, step: Numbers) -> tuple[Numbers, float, Numbers] | None:
-    """The step, halved until it leads neither down nor too far, and the function at its end. None if it always does."""
-    for _ in range(30):
-        if np.abs(place + step).max() <= _farthest:
-            higher, gradient = slope(place + step)
-            if higher >= value - _noise:
-                return step, higher, gradient
+    """The place after a step, halved until it does not lead down, and the function there. None if it always does."""
+    for _ in range(_most_halvings):
+        higher = np.clip(place + step, -farthest, farthest)
+        height, gradient = slope(higher)
+        if height >= value - _noise:
+            return higher, height, gradient
         step = step / 2
     return None
 

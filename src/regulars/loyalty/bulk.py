@@ -22,6 +22,8 @@ from regulars.loyalty.plans import gain
 from regulars.loyalty.retries import with_retries
 
 batch_accounts = 500
+# Each move of an account leaves a version of its row that the next ones of the same transaction must pass.
+turns_at_once = 25
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class PointsLedger:
     async def write_all(self, entries: Sequence[Entry]) -> list[LoyaltyTransaction]:
         """Write one transaction for each of many locked accounts, and move the accounts; in the order given."""
         changes = [_change_of(entry) for entry in entries]
-        written = await self.transactions.create_transactions([entry.transaction for entry in entries], changes)
+        written = await self.transactions.update_loyalty_points([entry.transaction for entry in entries], changes)
         moved = [
             TierChange(
                 customer_id=change.customer_id,

@@ -44,12 +44,12 @@ class PostingRepository(Repository):
 
     async def create_transaction(self, new: LoyaltyTransactionCreate, change: AccountChange) -> LoyaltyTransaction:
         """Write one transaction with its lots and allocations, and move the account to it."""
-        return (await self.create_transactions([new], [change]))[0]
+        return (await self.update_loyalty_points([new], [change]))[0]
 
-    async def create_transactions(
+    async def update_loyalty_points(
         self, new: Sequence[LoyaltyTransactionCreate], changes: Sequence[AccountChange]
     ) -> list[LoyaltyTransaction]:
-        """Write one transaction for each of many customers and move their accounts; returned in the order given.
+        """Move the points of many customers, by one transaction for each; these are returned in the order given.
 
         Number, balance and hash continue from the account. Between the lots of one transaction, those given first come
         first in the order of use. Nothing else moves a balance.

@@ -12,7 +12,7 @@ from regulars.flows.importing.result import ImportResult
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import operator
-from regulars.loyalty.bulk import AwardLine, AwardOutcome, BulkAwardService, batch_accounts
+from regulars.loyalty.bulk import AwardLine, AwardOutcome, BulkAwardService, batch_accounts, turns_at_once
 from regulars.loyalty.repository_programmes import ProgrammeRepository
 from regulars.loyalty.retries import with_retries
 
@@ -56,14 +56,17 @@ class OrderAwards:
 
 
 def _portions(lines: Sequence[AwardLine]) -> Iterator[list[tuple[int, AwardLine]]]:
-    """Numbered lines of up to 500 customers each, those of a customer together.
+    """Numbered lines of up to 500 customers each, and of each customer up to 25, in their order.
 
     Customers with equally many orders come together, because the lines of one customer are written one after the other:
-    a few with many orders would keep the others waiting.
+    a few with many orders would keep the others waiting. An account that moves hundreds of times in one transaction
+    gets slow, because each step must pass all the row's versions before it.
     """
     by_customer: dict[UUID, list[AwardLine]] = defaultdict(list)
     for line in lines:
         by_customer[line.customer_id].append(line)
     customers = sorted(by_customer.values(), key=len)
     for start in range(0, len(customers), batch_accounts):
-        yield list(enumerate(line for some in customers[start : start + batch_accounts] for line in some))
+        together = customers[start : start + batch_accounts]
+        for done in range(0, len(together[-1]), turns_at_once):
+            yield list(enumerate(line for some in together for line in some[done : done + turns_at_once]))

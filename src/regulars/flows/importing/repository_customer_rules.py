@@ -75,8 +75,9 @@ def _rules(now: datetime) -> Iterator[Rule]:
         "external_ids",
         SQL("""EXISTS (
             SELECT FROM jsonb_each(external_ids::jsonb) AS id (source, value)
-            WHERE source !~ {} OR jsonb_typeof(value) NOT IN ('string', 'number')
-                OR length(btrim(value #>> '{{}}')) NOT BETWEEN 1 AND 200
+            WHERE jsonb_typeof(value) <> 'null' AND (
+                source !~ {} OR jsonb_typeof(value) NOT IN ('string', 'number')
+                OR length(btrim(value #>> '{{}}')) NOT BETWEEN 1 AND 200)
         )""").format(Literal(_source_form)),
         "external-ids-format",
     )

@@ -71,7 +71,9 @@ _create_further_ids = """
             first_value(matched.customer_id) OVER (PARTITION BY wanted.kind, wanted.value ORDER BY matched.line)
         ) <> matched.customer_id AS is_taken
     FROM matched JOIN checked ON checked.line = matched.line,
-        LATERAL (SELECT 'ext:' || key, value FROM jsonb_each_text(checked.external_ids)) AS wanted (kind, value)
+        LATERAL (
+            SELECT 'ext:' || key, btrim(value) FROM jsonb_each_text(checked.external_ids) WHERE value IS NOT NULL
+        ) AS wanted (kind, value)
     LEFT JOIN customer_identifiers AS held ON held.kind = wanted.kind AND held.value = wanted.value
     LEFT JOIN claims ON claims.kind = wanted.kind AND claims.value = wanted.value
     WHERE matched.code IS NULL

@@ -184,9 +184,19 @@ class StagedImport(ABC):
             finished += done
             self._written += done
             if not self.job.options.atomic:
-                for batch in done:
-                    await self.follow_up(batch)
+                await self._follow_up(done)
             self.job.on_progress(Progress("writing", sum(batch.rows for batch in self._written), received))
+
+    async def _follow_up(self, batches: Sequence[Batch]) -> None:
+        """Do what written batches lead to. They are not written again, so this must not be mistaken for a reason to."""
+        try:
+            for batch in batches:
+                await self.follow_up(batch)
+        except (UniqueViolation, DeadlockDetected) as error:
+            raise OperatorError(
+                "Other programs kept changing the points of these customers.",
+                "Run the same import again: what is written already is recognised and not written twice.",
+            ) from error
 
     async def _write_one(self, batch: Batch) -> Batch:
         filled = await self.customers.write(batch)
