@@ -1,6 +1,6 @@
 """Write the files of an invented shop into the current folder: what a web shop and a stamp card might hand over.
 
-The same customers, amounts and distances in days each time; the last day is yesterday, in UTC. Needs nothing but Python.
+The same customers, amounts and distances in days each time; the last day is yesterday, in UTC.
 """
 
 import csv
