@@ -61,6 +61,7 @@ printed_by_programs = {
     "docs/explanation/lifetime-value.md": "`make figures` prints its tables, which take two shops and minutes;"
     " tests/cli/test_backtest.py tests the command",
 }
+unused_secret = "a secret that nobody uses anywhere"
 languages = {"console", "http", "json", "python", "sql", "text"}
 
 
@@ -163,7 +164,7 @@ def test_requests_are_for_operations_that_there_are() -> None:
         for match in re.findall(r"^(GET|POST|PUT|DELETE) (/\S+)", block.text, re.MULTILINE)
     ]
     assert asked
-    settings = Settings(database_url="postgresql://nowhere.invalid", jwt_secret=SecretStr("a secret that nobody uses"))
+    settings = Settings(database_url="postgresql://nowhere.invalid", jwt_secret=SecretStr(unused_secret))
     operations = create_app(settings).openapi()["paths"]
     for method, path in asked:
         assert method.lower() in operations[path], f"{method} {path}"
@@ -186,13 +187,12 @@ def test_a_server_that_is_set_up_as_printed_can_be_used_as_printed(shop_server: 
             if statement.strip():
                 administrator.execute(statement.encode())
     owner, program = (make_conninfo(shop_server, user=user, dbname="shop") for user in ("shop_owner", "shop"))
-    secret = "a secret that nobody uses anywhere"
     with ReaderShell(tmp_path) as shell:
         shell.run(f"ADDRESS_OF_THE_OWNER={shlex.quote(owner)}")
-        env_file = f"REGULARS_DATABASE_URL={program}\nREGULARS_JWT_SECRET={secret}\n"
+        env_file = f"REGULARS_DATABASE_URL={program}\nREGULARS_JWT_SECRET={unused_secret}\n"
         shell.run(f"printf {shlex.quote(env_file)} > .env")
         follow(shell, commands_of(pages[own_server]))
-        assert '"ready"' in shell.run("curl -sS http://127.0.0.1:8000/readyz")[1]
+        assert '"ok"' in shell.run("curl -sS http://127.0.0.1:8000/readyz")[1]
     with psycopg.connect(owner) as reader:
         reader.execute("SET ROLE regulars_report")
         assert reader.execute("SELECT count(*) FROM orders").fetchone() == (0,)
