@@ -33,7 +33,8 @@ def write_page(folder: Path, lines: Sequence[Line]) -> None:
 
 def page_of(lines: Sequence[Line]) -> str:
     """The page as Markdown."""
-    head = f"# Benchmarks\n\nWritten by `make bench`; raw lines are in [benchmarks.jsonl](benchmarks.jsonl).\n\n{_how_to_read}"
+    written = "Written by `make bench`; raw lines are in [benchmarks.jsonl](benchmarks.jsonl)."
+    head = f"# Benchmarks\n\n{written}\n\n{_how_to_read}"
     return "\n".join([head, *_machines(lines), *_goals(lines), *(part for line in lines for part in _section(line))])
 
 
