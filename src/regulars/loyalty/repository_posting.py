@@ -157,7 +157,8 @@ def _rows(name: LiteralString, columns: Columns, shape: Shape) -> LiteralString:
     own = [column for column in columns if column not in alike]
     arrays = [f"(SELECT %({name}_{column})s::{columns[column]}[])" for column in own]
     values = [column if column in own else f"%({name}_{column})s::{type_}" for column, type_ in columns.items()]
-    return f"(SELECT {', '.join(values)} FROM unnest({', '.join(arrays)}) AS x ({', '.join(own)})) AS {name} ({names})"
+    unnested: LiteralString = f"unnest({', '.join(arrays)}) AS x ({', '.join(own)})"
+    return f"(SELECT {', '.join(values)} FROM {unnested}) AS {name} ({names})"  # noqa: S608 - names of our own
 
 
 @cache

@@ -91,7 +91,8 @@ def _reconcile_at_commit() -> None:
         DECLARE
             broken record;
         BEGIN
-            PERFORM FROM public.loyalty_accounts WHERE customer_id = ANY (ARRAY(SELECT customer_id FROM unnest(noted.moves)))
+            PERFORM FROM public.loyalty_accounts
+                WHERE customer_id = ANY (ARRAY(SELECT customer_id FROM unnest(noted.moves)))
                 ORDER BY customer_id FOR NO KEY UPDATE;
             WITH touched AS MATERIALIZED (
                 SELECT * FROM unnest(noted.moves)
