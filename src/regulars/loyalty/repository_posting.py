@@ -179,7 +179,7 @@ def _posting(entries: Shape, lots: Shape, changes: Shape, *, moves_lots: bool, s
 # The row is composed apart from its hash: the hash of a plain column is computed in place, that of an expression by a
 # call that plans a query of its own.
 _statement = SQL("""
-    WITH entry AS MATERIALIZED (
+    WITH entry AS (
         SELECT entry.*, uuidv7() AS id, a.last_seq + 1 AS seq, a.balance AS balance_before,
             a.balance + entry.points AS balance_after, a.last_hash
         FROM {entries}
@@ -190,7 +190,7 @@ _statement = SQL("""
             qualifies, rule, reason_code, order_id, refund_id, reverses_transaction_id, programme_version,
             expires_at, created_by, created_at, NULL)::loyalty_transactions AS row
         FROM entry
-    ), posting AS MATERIALIZED (
+    ), posting AS (
         SELECT composed.*, loyalty_row_hash(last_hash, row) AS hash FROM composed
     ), written AS (
         INSERT INTO loyalty_transactions (
@@ -201,14 +201,14 @@ _statement = SQL("""
             reason_code, order_id, refund_id, reverses_transaction_id, programme_version, expires_at,
             created_by, created_at, hash
         FROM posting
-    ), new_lot AS MATERIALIZED (
+    ), new_lot AS (
         SELECT lot.*, uuidv7() AS id FROM {lots}
     ), added AS (
         INSERT INTO point_lots (customer_id, id, seq, origin_id, earned, remaining, earned_at, expires_at)
         SELECT l.customer_id, l.id, p.seq, coalesce(l.origin_id, l.id), l.points, l.points, p.created_at,
             l.expires_at
         FROM new_lot AS l JOIN posting AS p ON p.customer_id = l.customer_id
-    ), change AS MATERIALIZED (
+    ), change AS (
         SELECT * FROM {changes}
     ), allocated AS (
         INSERT INTO point_allocations (customer_id, seq, lot_id, points, is_expiry)
@@ -239,12 +239,11 @@ _lots_moved = SQL(""", moved AS (
 
 # What is needed of the lots that can be used, in the order of use.
 _first_in_order = SQL("""(
-            SELECT customer_id, lot_id, -least(remaining, wanted - given) FROM (
-                SELECT l.customer_id, l.id AS lot_id, l.remaining, -entry.points AS wanted,
-                    (sum(l.remaining) OVER in_order)::bigint - l.remaining AS given
-                FROM entry JOIN point_lots AS l ON l.customer_id = entry.customer_id
-                WHERE l.remaining > 0 AND (l.expires_at > entry.created_at OR l.expires_at IS NULL)
-                WINDOW in_order AS (PARTITION BY l.customer_id ORDER BY l.expires_at, l.earned_at, l.id
-                                    ROWS UNBOUNDED PRECEDING)
+            SELECT customer_id, lot_id, -least(remaining, wanted - given) AS points FROM (
+                SELECT customer_id, l.id AS lot_id, remaining, -entry.points AS wanted,
+                    sum(remaining) OVER (PARTITION BY customer_id ORDER BY l.expires_at, earned_at, l.id
+                                         ROWS UNBOUNDED PRECEDING)::bigint - remaining AS given
+                FROM entry JOIN point_lots AS l USING (customer_id)
+                WHERE remaining > 0 AND (l.expires_at > entry.created_at OR l.expires_at IS NULL)
             ) AS usable WHERE given < wanted
-        ) AS change (customer_id, lot_id, points)""")
+        ) AS change""")

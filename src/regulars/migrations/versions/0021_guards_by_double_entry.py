@@ -1,4 +1,4 @@
-"""The guards of the ledger compare lots and allocations by their change, and two indexes that nothing reads go.
+"""The guards of the ledger compare lots and allocations by their change, and an index that nothing needs goes.
 
 The check at commit read each lot that was touched and all its allocations. Now notes carry what moved, and every move
 must be matched: points of allocations by those of their transaction and of their lot. What was true before stays true,
@@ -25,13 +25,15 @@ columns = {
 
 
 def upgrade() -> None:
+    op.execute("DROP FUNCTION loyalty_require_sound")
     op.execute("DROP TABLE loyalty_touched")  # notes live as long as a transaction: there are none
+    op.execute("DROP TYPE IF EXISTS loyalty_move")  # a downgrade leaves it to the guards that need it
     op.execute(f"CREATE TYPE loyalty_move AS ({', '.join(f'{name} {type_}' for name, type_ in columns.items())})")
     op.execute("CREATE UNLOGGED TABLE loyalty_touched (transaction_id xid8 PRIMARY KEY, moves loyalty_move[] NOT NULL)")
     op.execute("ALTER TABLE loyalty_touched ALTER moves SET STORAGE EXTERNAL")
     _note_what_moved()
     _reconcile_at_commit()
-    # The list of a customer's transactions goes by seq; reports go by time, in which order rows are added.
+    # A customer's list goes by seq and the reports by kind and time: nothing reads this one.
     op.execute("DROP INDEX loyalty_transactions_date")
     _keep_from_app("loyalty_touched")
 
@@ -83,7 +85,6 @@ def _note(name: str, selection: str) -> None:
 
 
 def _reconcile_at_commit() -> None:
-    op.execute("DROP FUNCTION loyalty_require_sound")
     op.execute(f"""
         CREATE FUNCTION loyalty_require_sound(noted public.loyalty_touched)
         RETURNS void {definer} SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -94,9 +95,7 @@ def _reconcile_at_commit() -> None:
             PERFORM FROM public.loyalty_accounts
                 WHERE customer_id = ANY (ARRAY(SELECT customer_id FROM unnest(noted.moves)))
                 ORDER BY customer_id FOR NO KEY UPDATE;
-            WITH touched AS MATERIALIZED (
-                SELECT * FROM unnest(noted.moves)
-            )
+            WITH touched AS MATERIALIZED (SELECT * FROM unnest(noted.moves))
             {_broken_accounts} UNION ALL {_broken_transactions} UNION ALL {_broken_lots}
             LIMIT 1 INTO broken;
             IF FOUND THEN
