@@ -27,7 +27,7 @@ $(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed
 
 install: $(VENV)/.installed ## Install regulars into .venv
 
-demo: install ## Load a real shop, score it, serve API and console
+demo: install ## Load a real shop, score it, serve the API
 	$(BIN)/regulars demo
 
 check: $(VENV)/.installed-dev ## Lint, types, floors, structure
