@@ -27,7 +27,7 @@ $(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed
 
 install: $(VENV)/.installed ## Install regulars into .venv
 
-demo: install ## Load a real shop, score it, serve API and console
+demo: install ## Load a real shop, score it, serve the API
 	$(BIN)/regulars demo
 
 check: $(VENV)/.installed-dev ## Lint, types, floors, structure
@@ -48,7 +48,7 @@ proof: $(VENV)/.installed-dev ## Break things on purpose, count what is lost; SI
 	$(BIN)/python -m proof.crash --size $(if $(filter full,$(SIZE)),long,short)
 	$(BIN)/python -m proof.jobs --size $(if $(filter full,$(SIZE)),long,short)
 
-bench: $(VENV)/.installed-dev ## Run every benchmark; SIZE=toy, small or full
+bench: $(VENV)/.installed-dev ## Measure how fast it is, write docs/benchmarks.md; SIZE=toy, small or full
 	$(BIN)/python -m benchmarks --size $(SIZE)
 
 docs: $(VENV)/.installed-dev ## Write the pages that are made from the code

@@ -1,79 +1,41 @@
-"""Speed of the points ledger below the doors: bulk awards, the price of the guards, many lots, the audit.
+"""The points ledger below the doors: `python -m benchmarks.ledger --customers 20000 --transactions 1000000`.
 
-python -m benchmarks.ledger --server-url 'postgresql://postgres@/postgres?host=/tmp/sockets' --transactions 1000000
-
-Both sides of a comparison run in one run on the same server, interleaved; figures are medians. Without a server's
-address the embedded PostgreSQL is used, with durable settings.
+Awards to 500 customers in a transaction, and one by one, each with the ledger's guards and without; redemptions from
+many lots beside those from a single one; an audit of everything.
 """
 
 import argparse
 import asyncio
-import json
-import os
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from statistics import fmean, median
+from datetime import timedelta
+from statistics import fmean
 from time import perf_counter, process_time
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 import psutil
-import psycopg
-from psycopg.conninfo import make_conninfo
 
+from benchmarks.api import add_customers, noon, settings
+from benchmarks.report import Report, reported
+from benchmarks.server import add_server_option, own_database, server_for
 from regulars.kit.clock import Clock
 from regulars.kit.database import Database, connect
-from regulars.kit.postgres import EmbeddedPostgres
 from regulars.kit.security import operator
-from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService
 from regulars.loyalty.bulk import AwardLine, bulk_earn
 from regulars.loyalty.expiry import expire_all
 from regulars.loyalty.schemas import LoyaltyPointsEarn, LoyaltyPointsRedeem
 from regulars.loyalty.service import LoyaltyService
-from regulars.migrations import migrate
 
-noon = Clock(ZoneInfo("Europe/Berlin"), stopped_at=datetime(2026, 6, 15, 10, tzinfo=UTC))
-settings = Settings(_env_file=None)
 guarded = ("loyalty_transactions", "point_lots", "point_allocations", "point_clawbacks", "loyalty_accounts")
-
-
-@contextmanager
-def fresh_database(server_url: str | None) -> Iterator[str]:
-    """A migrated database of its own, dropped at the end."""
-    if server_url is None:
-        with tempfile.TemporaryDirectory(prefix="regulars-bench-") as folder, EmbeddedPostgres(Path(folder)) as url:
-            migrate(url)
-            yield url
-        return
-    name = f"bench_ledger_{os.getpid()}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            url = make_conninfo(server_url, dbname=name)
-            migrate(url)
-            yield url
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def make_members(url: str, count: int) -> list[UUID]:
     """Customers without points, by ascending id."""
     ids = sorted(uuid4() for _ in range(count))
     async with connect(url) as connection:
-        await connection.execute(
-            """
-            INSERT INTO customers (id, customer_number, created_at, updated_at)
-            SELECT id, 'CUST-20260615-' || lpad(n::text, 9, '0'),
-                now(), now()
-            FROM unnest(%s::uuid[]) WITH ORDINALITY AS t (id, n)
-            """,
-            [ids],
-        )
+        await add_customers(connection, ids)
         await connection.execute("SET ROLE NONE")
         await connection.execute("ANALYZE")
     return ids
@@ -124,11 +86,6 @@ async def backend_of(database: Database) -> psutil.Process:
     return psutil.Process(row[0] if row else None)
 
 
-def middle(costs: list[Cost], figure: str) -> float:
-    """The median of one figure."""
-    return median(getattr(cost, figure) for cost in costs)
-
-
 async def interleaved(
     url: str, database: Database, rounds: int, per: int, work: Callable[[], Awaitable[object]]
 ) -> tuple[list[Cost], list[Cost]]:
@@ -144,7 +101,7 @@ async def interleaved(
     return times[True][1:], times[False][1:]
 
 
-async def measure_bulk(url: str, members: list[UUID], rounds: int) -> dict[str, float]:
+async def measure_bulk(report: Report, url: str, members: list[UUID], rounds: int) -> None:
     """Awards through the set-based path, 500 customers in a transaction."""
     lines = [AwardLine(member, 100, expiry_days=365) for member in members]
     async with Database(url, size=1) as database:
@@ -155,18 +112,17 @@ async def measure_bulk(url: str, members: list[UUID], rounds: int) -> dict[str, 
         two, _ = await interleaved(
             url, database, rounds, len(lines), lambda: bulk_earn(database, noon, lines, by=operator, at_once=2)
         )
-    return {
-        "bulk_earn_per_s": round(1 / middle(guards, "wall")),
-        "bulk_earn_per_s_without_guards": round(1 / middle(bare, "wall")),
-        "bulk_earn_per_s_two_at_once": round(1 / middle(two, "wall")),
-        "bulk_earn_per_cpu_s": round(1 / middle(guards, "cpu")),
-        "bulk_earn_client_us": round(middle(guards, "client") * 1e6, 1),
-        "bulk_earn_server_us": round(middle(guards, "server") * 1e6, 1),
-        "bulk_earn_server_us_without_guards": round(middle(bare, "server") * 1e6, 1),
-    }
+    full = len(members) >= 20_000
+    rates = [1 / cost.wall for cost in guards]
+    report.add("bulk awards", rates, unit="/s", goal=">= 10000", judged=full)
+    report.add("bulk awards, two transactions at once", [1 / cost.wall for cost in two], unit="/s")
+    report.add("bulk awards without guards", [1 / cost.wall for cost in bare], unit="/s")
+    report.add("bulk awards a CPU second", [1 / cost.cpu for cost in guards], unit="/s")
+    report.add("program's CPU for a bulk award", [cost.client * 1e6 for cost in guards], unit="µs")
+    report.add("server's CPU for a bulk award", [cost.server * 1e6 for cost in guards], unit="µs")
 
 
-async def measure_single(url: str, members: list[UUID], rounds: int, count: int) -> dict[str, float]:
+async def measure_single(report: Report, url: str, members: list[UUID], rounds: int, count: int) -> None:
     """Awards one by one, each in a transaction; and the guards' share of the server's CPU."""
     async with Database(url, size=1) as database:
 
@@ -178,20 +134,19 @@ async def measure_single(url: str, members: list[UUID], rounds: int, count: int)
                     await service.earn_loyalty_points(award, by=operator)
 
         guards, bare = await interleaved(url, database, rounds, count, earn)
-    return {
-        "earn_client_us": round(middle(guards, "client") * 1e6),
-        "earn_server_us": round(middle(guards, "server") * 1e6),
-        "earn_server_us_without_guards": round(middle(bare, "server") * 1e6),
-        "earn_guard_share": round(1 - middle(bare, "server") / middle(guards, "server"), 3),
-    }
+    report.add("program's CPU for an award", [cost.client * 1e6 for cost in guards], unit="µs")
+    report.add("server's CPU for an award", [cost.server * 1e6 for cost in guards], unit="µs")
+    pairs = zip(guards, bare, strict=True)
+    report.add("guards' share of it", [1 - without.server / whole.server for whole, without in pairs])
 
 
-async def measure_redeem(url: str, member_one: UUID, member_many: UUID, rounds: int, lots: int) -> dict[str, float]:
-    """Redemptions: from one lot, from one of many, and from many at once."""
+async def measure_redeem(report: Report, url: str, members: list[UUID], rounds: int, lots: int) -> None:
+    """Redemptions: from one lot, from one of many, and from many at once; CPU of both sides, twelve in a round."""
+    one, many = members[:2]
+    lines = [AwardLine(many, 10, expiry_days=1 + number) for number in range(lots)]
+    lines.append(AwardLine(one, 10 * lots, expiry_days=1))
+    found: dict[str, list[float]] = {"one": [], "held": [], "used": []}
     async with Database(url, size=1) as database:
-        lines = [AwardLine(member_many, 10, expiry_days=1 + number) for number in range(lots)]
-        lines.append(AwardLine(member_one, 10 * lots, expiry_days=1))
-        costs: dict[str, list[Cost]] = {"one": [], "held": [], "used": []}
         backend = await backend_of(database)
 
         async def redeem(member: UUID, points: int, results: list[Cost]) -> None:
@@ -199,23 +154,25 @@ async def measure_redeem(url: str, member_one: UUID, member_many: UUID, rounds: 
                 redemption = LoyaltyPointsRedeem(customer_id=member, points=points)
                 await LoyaltyService(connection, settings, noon).redeem_loyalty_points(redemption, by=operator)
 
-        for _ in range(rounds * 12):
-            await bulk_earn(database, noon, lines, by=operator)
-            await redeem(member_one, 10, costs["one"])
-            await redeem(member_many, 10, costs["held"])
-            await redeem(member_one, 10 * lots - 10, costs["one"])
-            await redeem(member_many, 10 * lots - 10, costs["used"])
-    one, held, used = (fmean(cost.cpu for cost in costs[name][4:]) for name in ("one", "held", "used"))
-    return {
-        "redeem_from_1_lot_cpu_us": round(one * 1e6),
-        f"redeem_beside_{lots}_lots_cpu_us": round(held * 1e6),
-        f"redeem_from_{lots}_lots_cpu_us": round(used * 1e6),
-        "ratio_beside": round(held / one, 2),
-        "ratio_from": round(used / one, 2),
-    }
+        for _ in range(rounds + 1):
+            costs: dict[str, list[Cost]] = {name: [] for name in found}
+            for _ in range(12):
+                await bulk_earn(database, noon, lines, by=operator)
+                await redeem(one, 10, costs["one"])
+                await redeem(many, 10, costs["held"])
+                await redeem(one, 10 * lots - 10, costs["one"])
+                await redeem(many, 10 * lots - 10, costs["used"])
+            for name, taken in costs.items():
+                found[name].append(fmean(cost.cpu for cost in taken) * 1e6)
+    single, held, used = (taken[1:] for taken in found.values())
+    report.add("CPU of a redemption from a single lot", single, unit="µs")
+    ratios = [whole / part for whole, part in zip(held, single, strict=True)]
+    report.add(f"redemption from one of {lots} lots beside it", ratios)
+    ratios = [whole / part for whole, part in zip(used, single, strict=True)]
+    report.add(f"redemption from {lots} lots beside it", ratios, goal="<= 2", judged=lots >= 200)
 
 
-async def measure_audit(url: str, members: list[UUID], transactions: int) -> dict[str, float]:
+async def measure_audit(report: Report, url: str, members: list[UUID], transactions: int) -> None:
     """Fill up with an award and the expiry of another for each customer and month, then audit everything."""
     async with Database(url, size=1) as database, connect(url) as connection:
         written: int = (await AuditService(connection).audit_ledger()).transactions
@@ -228,47 +185,46 @@ async def measure_audit(url: str, members: list[UUID], transactions: int) -> dic
             month += 1
         await connection.execute("SET ROLE NONE")
         await connection.execute("ANALYZE")
-        start = perf_counter()
-        audit = await AuditService(connection).audit_ledger()
-        seconds = perf_counter() - start
+        audit, taken = await AuditService(connection).audit_ledger(), []
+        for _ in range(3):
+            start = perf_counter()
+            audit = await AuditService(connection).audit_ledger()
+            taken.append(perf_counter() - start)
     if audit.violations:
         message = f"the ledger is not sound: {audit.counts}"
         raise AssertionError(message)
-    return {"audited_transactions": audit.transactions, "audit_s": round(seconds, 2)}
+    judged = audit.transactions >= 1_000_000
+    report.add(f"audit of {audit.transactions:,} transactions", taken, unit="s", goal="<= 60", judged=judged)
 
 
-async def measure(url: str, arguments: argparse.Namespace) -> dict[str, float | str]:
+async def measure(report: Report, url: str, given: argparse.Namespace) -> None:
     """All figures, on one database."""
-    members = await make_members(url, arguments.customers)
-    async with connect(url) as connection:
-        (durable,) = await (await connection.execute("SELECT current_setting('fsync')")).fetchone() or ("",)
-    figures: dict[str, float | str] = {"fsync": durable, "load_before": round(os.getloadavg()[0], 2)}
-    figures |= await measure_bulk(url, members, arguments.rounds)
+    members = await make_members(url, given.customers)
+    await measure_bulk(report, url, members, given.rounds)
     async with connect(url) as connection:
         await connection.execute("SET ROLE NONE")
         await connection.execute("VACUUM ANALYZE")  # as autovacuum would within a minute: plans need to know the tables
-    figures |= await measure_single(url, members, arguments.rounds, arguments.singles)
-    figures |= await measure_redeem(url, members[0], members[1], arguments.rounds, arguments.lots)
-    if arguments.transactions:
-        figures |= await measure_audit(url, members, arguments.transactions)
-    return figures | {"load_after": round(os.getloadavg()[0], 2)}
+    await measure_single(report, url, members, given.rounds, given.singles)
+    await measure_redeem(report, url, members, given.rounds, given.lots)
+    await measure_audit(report, url, members, given.transactions)
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--server-url", help="a superuser's address of a PostgreSQL server")
+    """Measure and report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ledger", description=__doc__.splitlines()[0])
     parser.add_argument("--customers", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--singles", type=int, default=300, help="single awards per round")
     parser.add_argument("--lots", type=int, default=200)
-    parser.add_argument("--transactions", type=int, default=100_000, help="size of the audited ledger; 0 skips it")
-    arguments = parser.parse_args()
-    with fresh_database(arguments.server_url) as url:
-        figures = asyncio.run(measure(url, arguments))
-    for name, value in figures.items():
-        print(f"{name:34} {value}")
-    print(json.dumps({"benchmark": "ledger", **figures}))
+    parser.add_argument("--transactions", type=int, default=100_000, help="size of the audited ledger")
+    add_server_option(parser)
+    given = parser.parse_args()
+    with (
+        server_for(given.server_url) as server_url,
+        own_database(server_url) as url,
+        reported("ledger", __doc__, given, server_url=url) as report,
+    ):
+        asyncio.run(measure(report, url, given))
 
 
 if __name__ == "__main__":

@@ -9,30 +9,27 @@ groups them within its time. Log-likelihoods of all parameters are computed by o
 import argparse
 import json
 import lzma
-import os
 import subprocess
-import sys
 import tempfile
-import venv
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from statistics import median
 from time import process_time
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.peers import add_scratch_option, peers, python_of_peers
+from benchmarks.report import Report, reported
 from regulars.formulas.buytilldie import Model, fit
 from regulars.formulas.purchase_likelihood import PurchaseLikelihood, group_rows
 
-goals = {1_000_000: 25.0, 23_570: 10.0}
-goal_difference = 0.01
-pinned = ("lifetimes==0.11.3", "numpy==2.4.6", "scipy==1.17.1", "pandas==3.1.1")
+goals = {1_000_000: 25, 23_570: 10}
+goal_higher = ">= -0.01"
 models: tuple[Model, ...] = ("bgnbd", "mbgnbd")
 calibrated_until = date(1997, 9, 30)
 Numbers = npt.NDArray[np.float64]
@@ -88,15 +85,6 @@ def shop_of(size: int, seed: int) -> Shop:
     return Shop(*(column[::every][:size] for column in (whole.x, whole.last, whole.age)))
 
 
-def python_of_lifetimes(scratch: Path) -> Path:
-    """The Python of the environment that has lifetimes, made on first use."""
-    python = scratch / "lifetimes" / "bin" / "python"
-    if not python.exists():
-        venv.create(scratch / "lifetimes", with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *pinned], check=True, stdout=sys.stderr)
-    return python
-
-
 def fitted_beside(python: Path, shop: Shop) -> dict[str, Any]:
     """What lifetimes makes of the shop."""
     with tempfile.TemporaryDirectory() as folder:
@@ -115,46 +103,28 @@ def log_likelihood(shop: Shop, model: Model, parameters: Mapping[str, float]) ->
     return PurchaseLikelihood(rows, model, 7.0).mean_and_gradient(logs)[0] * rows.customers
 
 
-def measure(shop: Shop, model: Model, beside: Mapping[str, Any], rounds: int) -> dict[str, Any]:
-    """Our CPU seconds, the ratios to lifetimes, and by how much our log-likelihood is higher."""
-    seconds = []
-    for _ in range(rounds + 1):
-        began = process_time()
-        ours = fit(shop.x, shop.last, shop.age, model=model)
-        seconds.append(process_time() - began)
-    cpu = median(seconds[1:])
-    figures: dict[str, Any] = {"model": model, "cpu_seconds": round(cpu, 4), "log_likelihood": ours.log_likelihood}
-    for way, found in beside.items():
-        figures[way] = {"cpu_seconds": round(found["cpu_seconds"], 3), "ratio": round(found["cpu_seconds"] / cpu, 1)}
-        if "failed" in found:
-            figures[way]["failed"] = found["failed"]
-        else:
-            exact = log_likelihood(shop, model, found["parameters"])
-            figures[way]["ours_higher_by"] = round(ours.log_likelihood - exact, 4)
-    return figures
-
-
-def report(size: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Print the figures of a size; answers them as they go into the JSON line.
+def tell(report: Report, shop: Shop, model: Model, beside: Mapping[str, Any], rounds: int) -> None:
+    """Our CPU seconds, the ratios to lifetimes, and by how much our log-likelihood is higher.
 
     Ours must not be lower than the other log-likelihood; it may be higher, where that search ended early.
     """
-    print(f"{size:,} customers")
-    goal = goals.get(size)
-    met = True
-    for row in rows:
-        print(f"  {row['model']:<7} ours {row['cpu_seconds']:.4f} CPU s, log-likelihood {row['log_likelihood']:,.3f}")
-        for way in ("documented", "grouped"):
-            other = row[way]
-            told = f"ours higher by {other['ours_higher_by']}" if "ours_higher_by" in other else other["failed"]
-            print(
-                f"          lifetimes {way:<10} {other['cpu_seconds']:>8.3f} CPU s, ratio {other['ratio']:>6}; {told}"
-            )
-            met = met and other.get("ours_higher_by", 0) > -goal_difference
-        met = met and (goal is None or row["documented"]["ratio"] >= goal)
-    if goal is not None:
-        print(f"  goal: {goal:.0f} times faster, log-likelihood within {goal_difference}; {'met' if met else 'MISSED'}")
-    return {"customers": size, "fits": rows, "goal": goal, "met": met}
+    seconds, ours = [], fit(shop.x, shop.last, shop.age, model=model)
+    for _ in range(rounds):
+        began = process_time()
+        ours = fit(shop.x, shop.last, shop.age, model=model)
+        seconds.append(process_time() - began)
+    size = len(shop.x)
+    about = f"{size:,} customers, {model}"
+    report.add(f"{about}: CPU of a fit", [taken * 1000 for taken in seconds], unit="ms")
+    for way, found in beside.items():
+        goal = f">= {goals[size]}" if way == "documented" and size in goals else ""
+        ratios = [found["cpu_seconds"] / taken for taken in seconds]
+        report.add(f"{about}: CPU of lifetimes, {way}, beside it", ratios, goal=goal)
+        if "failed" in found:
+            report.details[f"{about}, lifetimes {way}"] = found["failed"]
+            continue
+        higher = ours.log_likelihood - log_likelihood(shop, model, found["parameters"])
+        report.add(f"{about}: our log-likelihood above that of lifetimes, {way}", [higher], goal=goal_higher)
 
 
 def main() -> None:
@@ -163,16 +133,16 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[2357, 23_570])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "regulars-benchmarks")
+    add_scratch_option(parser)
     given = parser.parse_args()
-    python = python_of_lifetimes(given.scratch)
-    found = []
-    for size in given.sizes:
-        shop = shop_of(size, given.seed)
-        beside = fitted_beside(python, shop)
-        found.append(report(size, [measure(shop, model, beside[model], given.rounds) for model in models]))
-    load = [round(load, 2) for load in os.getloadavg()]
-    print(json.dumps({"benchmark": "models", "sizes": found, "rounds": given.rounds, "load": load}))
+    python = python_of_peers(given.scratch)
+    with reported("models", __doc__, given) as report:
+        report.versions |= peers
+        for size in given.sizes:
+            shop = shop_of(size, given.seed)
+            beside = fitted_beside(python, shop)
+            for model in models:
+                tell(report, shop, model, beside[model], given.rounds)
 
 
 if __name__ == "__main__":

@@ -1,49 +1,35 @@
-"""Orders over HTTP beside the bare statements of an order: `python -m benchmarks.orders_http --orders 2000 --rounds 3`.
+"""Orders over HTTP beside the bare statements of an order: `python -m benchmarks.orders_http --seconds 10 --rounds 5`.
 
 Ours is `POST /api/v1/orders` against `regulars serve` with one worker, several callers at a time: token, session,
 checks, order with lines, award, metrics, live score, answer. Beside it stand the very statements that one such order
 runs in its transaction, recorded once and sent again by psycopg with other ids, by as many connections at a time, on
-the same server and the same database. Rounds are interleaved A B B A after one that is discarded.
+the same server and the same database.
 """
 
 import argparse
 import asyncio
-import json
-import os
-import socket
-import subprocess
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
+import psutil
 from psycopg import AsyncCursor
 
-from benchmarks.imports import own_database
-from regulars.accounts.clients import ApiClientService
-from regulars.accounts.schemas_clients import ApiClientCreate, ApiClientCreated
+from benchmarks.api import Api, Cost, Load, add_client, add_customers, load_api, serving, settings
+from benchmarks.http_load import id_of, order_of
+from benchmarks.report import Report, reported, rounds_of
+from benchmarks.server import add_server_option, cpu_of, local_server, own_database, server_for
 from regulars.analytics.models import ScoringRequest
 from regulars.analytics.rfm import RFMService
-from regulars.customers.models import CustomerProfile, NewCustomer
-from regulars.customers.repository import RetailCustomerRepository
 from regulars.flows.record_purchase import record_purchase
 from regulars.kit.database import Connection, Database, connect
-from regulars.kit.postgres import EmbeddedPostgres
-from regulars.kit.security import Principal, operator
-from regulars.kit.settings import Settings
+from regulars.kit.security import Principal
 from regulars.orders.schemas import OrderCreate
 
 uuid_oid = 2950
-secret = "0f1e2d3c4b5a69788796a5b4c3d2e1f00112233445566778"  # noqa: S105 - of a database that lives for minutes
-settings = Settings(_env_file=None, jwt_secret=secret)
 
 
 @dataclass(frozen=True)
@@ -57,27 +43,12 @@ class Statement:
 
 @dataclass
 class Shop:
-    """What both sides sell to whom, and the statements of one sale."""
+    """What both sides sell to whom, and the statements of one sale, which is to the first customer."""
 
     url: str
-    customers: list[UUID]
-    client: ApiClientCreated
-    buyer: UUID = field(default_factory=uuid4)
+    customers: int
+    client: dict[str, str]
     statements: list[Statement] = field(default_factory=list)
-
-
-def body_of(customer_id: UUID, external_id: str) -> dict[str, Any]:
-    """An order of three lines."""
-    lines = [{"sku": f"S{number}", "quantity": 2, "unit_price": "9.95"} for number in range(3)]
-    told = datetime.now(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
-    return {
-        "source": "bench",
-        "external_id": external_id,
-        "customer_id": str(customer_id),
-        "ordered_at": told,
-        "total": "59.70",
-        "lines": lines,
-    }
 
 
 def ids_of(cursor: AsyncCursor[Any]) -> list[UUID | None]:
@@ -120,40 +91,34 @@ def replaced(value: Any, known: dict[Any, Any]) -> Any:  # noqa: ANN401 - any pa
 
 async def open_shop(url: str, customers: int) -> Shop:
     """Customers who have bought once, a full run over them, an API client, and the statements of a sale."""
-    now = datetime.now(UTC)
     async with Database(url, size=1) as database:
         async with database.transaction() as connection:
-            repository = RetailCustomerRepository(connection)
-            people = [
-                (await repository.create_customer(NewCustomer(CustomerProfile(first_name="John"), now, now.date()))).id
-                for _ in range(customers)
-            ]
-            wanted = ApiClientCreate(name="bench", source="bench", scopes=["orders:write"])
-            client = await ApiClientService(connection, settings, settings.clock).create_client(wanted, by=operator)
+            people = [id_of(number) for number in range(customers)]
+            await add_customers(connection, people)
+            shop = Shop(url, customers, await add_client(connection, "orders:write"))
             for customer_id in people:
                 await sell(connection, customer_id, uuid4().hex)
         async with database.transaction() as connection:
             scoring = RFMService(connection, settings, settings.clock)
             await scoring.score_customers(ScoringRequest("all", settings.clock.today(), "bench"))
-        shop = Shop(url, people[1:], client, people[0])
         async with database.transaction() as connection:
-            await sell(connection, shop.buyer, "first of the day")
+            await sell(connection, id_of(0), "first of the day")
         async with database.transaction() as connection:
             with recorded(shop.statements):
-                await sell(connection, shop.buyer, "recorded")
+                await sell(connection, id_of(0), "recorded")
     return shop
 
 
 async def sell(connection: Connection, customer_id: UUID, external_id: str) -> None:
     """Take in an order below the door."""
     by = Principal(id=UUID(int=1), kind="client", role="service", scopes=frozenset({"orders:write"}), source="bench")
-    order = OrderCreate.model_validate(body_of(customer_id, external_id))
+    order = OrderCreate.model_validate(order_of(customer_id, external_id))
     await record_purchase(connection, order, by=by, settings=settings, clock=settings.clock)
 
 
 async def replay(connection: Connection, shop: Shop, customer_id: UUID, external_id: str) -> None:
     """The statements of a sale to another customer, under another id."""
-    known: dict[Any, Any] = {shop.buyer: customer_id, "recorded": external_id}
+    known: dict[Any, Any] = {id_of(0): customer_id, "recorded": external_id}
     async with connection.transaction():
         for statement in shop.statements:
             cursor = await connection.execute(statement.query, replaced(statement.parameters, known))
@@ -163,81 +128,55 @@ async def replay(connection: Connection, shop: Shop, customer_id: UUID, external
                 await cursor.fetchall()
 
 
-async def in_parallel(orders: int, at_once: int, work: Callable[[int, int], Awaitable[None]]) -> float:
-    """Orders a second: `work(desk, number)` for each order, so many desks at once."""
-    numbers = iter(range(orders))
+async def replay_for(shop: Shop, seconds: float, at_once: int) -> int:
+    """Send the statements of sales over so many connections for so many seconds; answers the sales."""
+    mark, done = uuid4().hex[:8], 0
+    async with AsyncExitStack() as stack:
+        desks = [await stack.enter_async_context(connect(shop.url)) for _ in range(at_once)]
+        until = perf_counter() + seconds
 
-    async def desk(place: int) -> None:
-        for number in numbers:
-            await work(place, number)
+        async def desk(connection: Connection) -> None:
+            nonlocal done
+            while perf_counter() < until:
+                done += 1
+                await replay(connection, shop, id_of(done % shop.customers), f"{mark}-{done}")
 
-    started = perf_counter()
-    await asyncio.gather(*(desk(place) for place in range(at_once)))
-    return orders / (perf_counter() - started)
-
-
-async def rate_of_http(shop: Shop, base: str, orders: int, at_once: int) -> float:
-    """Orders a second over HTTP."""
-    mark = uuid4().hex[:8]
-    credentials = {"client_id": str(shop.client.id), "client_secret": shop.client.client_secret}
-    async with httpx.AsyncClient(base_url=base, timeout=60) as client:
-        form = {"grant_type": "client_credentials"} | credentials
-        token = (await client.post("/api/v1/auth/token", data=form)).json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-
-        async def post(_: int, number: int) -> None:
-            customer_id = shop.customers[number % len(shop.customers)]
-            answer = await client.post("/api/v1/orders", json=body_of(customer_id, f"{mark}-{number}"))
-            if answer.status_code != 201:
-                message = f"an order was not taken in: {answer.status_code} {answer.text}"
-                raise RuntimeError(message)
-
-        return await in_parallel(orders, at_once, post)
+        await asyncio.gather(*map(desk, desks))
+    return done
 
 
-async def rate_of_statements(shop: Shop, orders: int, at_once: int) -> float:
-    """Orders a second by their statements alone."""
-    mark = uuid4().hex[:8]
-    async with asyncio.timeout(600):
-        connections = [connect(shop.url) for _ in range(at_once)]
-        desks = [await connection.__aenter__() for connection in connections]
-        try:
-
-            async def send(place: int, number: int) -> None:
-                customer_id = shop.customers[number % len(shop.customers)]
-                await replay(desks[place], shop, customer_id, f"{mark}-{number}")
-
-            return await in_parallel(orders, at_once, send)
-        finally:
-            for connection in connections:
-                await connection.__aexit__(None, None, None)
+def run_statements(shop: Shop, server: psutil.Process, seconds: float, at_once: int) -> Cost:
+    """The statements alone for the seconds of a round."""
+    program = psutil.Process()
+    started, own, database = perf_counter(), sum(program.cpu_times()[:2]), cpu_of(server)
+    done = asyncio.run(replay_for(shop, seconds, at_once))
+    taken = perf_counter() - started
+    return Cost(done, taken, sum(program.cpu_times()[:2]) - own, cpu_of(server) - database)
 
 
-@asynccontextmanager
-async def served(url: str) -> AsyncIterator[str]:
-    """The address of `regulars serve` on this database."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"REGULARS_DATABASE_URL": url, "REGULARS_JWT_SECRET": secret}
-    command = [sys.executable, "-m", "regulars", "serve", "--port", str(port)]
-    server = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs yet
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    base = f"http://127.0.0.1:{port}"
-    try:
-        async with httpx.AsyncClient() as client:
-            for _ in range(200):
-                try:
-                    if (await client.get(f"{base}/readyz")).status_code == 200:
-                        break
-                except httpx.TransportError:
-                    pass
-                await asyncio.sleep(0.1)
-        yield base
-    finally:
-        server.terminate()
-        server.wait(30)
+def measure(shop: Shop, api: Api, server: psutil.Process, given: argparse.Namespace) -> list[dict[str, Cost]]:
+    """What each side cost in each counted round."""
+
+    def run(side: str) -> Cost:
+        if side == "statements":
+            return run_statements(shop, server, given.seconds, given.at_once)
+        return load_api(api, server, Load("order", shop.customers, given.seconds, given.at_once))
+
+    return rounds_of(given.rounds, ["http", "statements"], run)
+
+
+def tell(report: Report, rounds: list[dict[str, Cost]]) -> None:
+    """The figures of the rounds."""
+    over_http, bare = [costs["http"] for costs in rounds], [costs["statements"] for costs in rounds]
+    pairs = list(zip(over_http, bare, strict=True))
+    report.add("rate over HTTP beside the statements alone", [whole.per_s / part.per_s for whole, part in pairs])
+    report.add("CPU of an order, API and server, beside them", [whole.cpu_us / part.cpu_us for whole, part in pairs])
+    report.add("orders over HTTP", [cost.per_s for cost in over_http], unit="/s")
+    report.add("orders over HTTP, p50", [cost.p50_ms for cost in over_http], unit="ms")
+    report.add("orders over HTTP, p99", [cost.p99_ms for cost in over_http], unit="ms")
+    report.add("orders by their statements alone", [cost.per_s for cost in bare], unit="/s")
+    report.add("CPU of API for an order", [cost.program_us for cost in over_http], unit="µs")
+    report.add("CPU of the server for an order by API", [cost.server_us for cost in over_http], unit="µs")
 
 
 async def require_all_earned(url: str) -> None:
@@ -254,49 +193,25 @@ async def require_all_earned(url: str) -> None:
             raise RuntimeError(message)
 
 
-async def measure(url: str, arguments: argparse.Namespace) -> dict[str, float | int]:
-    """Both sides in turns."""
-    shop = await open_shop(url, arguments.customers)
-    rates: dict[str, list[float]] = {"http": [], "statements": []}
-    async with served(url) as base:
-        for number in range(arguments.rounds + 1):
-            for side in ("http", "statements") if number % 2 else ("statements", "http"):
-                if side == "http":
-                    rates[side].append(await rate_of_http(shop, base, arguments.orders, arguments.at_once))
-                else:
-                    rates[side].append(await rate_of_statements(shop, arguments.orders, arguments.at_once))
-    await require_all_earned(url)
-    pairs = list(zip(rates["http"][1:], rates["statements"][1:], strict=True))
-    return {
-        "orders": arguments.orders,
-        "at_once": arguments.at_once,
-        "statements_per_order": len(shop.statements),
-        "http_orders_per_s": round(median(http for http, _ in pairs)),
-        "bare_orders_per_s": round(median(bare for _, bare in pairs)),
-        "ratio": round(median(http / bare for http, bare in pairs), 3),
-        "load_after": round(os.getloadavg()[0], 2),
-    }
-
-
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--server-url", help="a superuser's address of a PostgreSQL server; default: an embedded one")
-    parser.add_argument("--customers", type=int, default=50)
-    parser.add_argument("--orders", type=int, default=200, help="per round and side")
-    parser.add_argument("--rounds", type=int, default=1)
+    """Measure and report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.orders_http", description=__doc__.splitlines()[0])
+    parser.add_argument("--customers", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5, help="of a round of one side")
     parser.add_argument("--at-once", type=int, default=4)
-    arguments = parser.parse_args()
-    with ExitStack() as stack:
-        server = arguments.server_url
-        if server is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="regulars-bench-"))
-            server = stack.enter_context(EmbeddedPostgres(Path(folder)))
-        url = stack.enter_context(own_database(server))
-        figures = asyncio.run(measure(url, arguments))
-    for name, value in figures.items():
-        print(f"{name:24} {value}")
-    print(json.dumps({"benchmark": "orders_http", **figures}))
+    add_server_option(parser)
+    given = parser.parse_args()
+    with server_for(given.server_url) as server_url, own_database(server_url) as url:
+        shop = asyncio.run(open_shop(url, given.customers))
+        with reported("orders_http", __doc__, given, server_url=url) as report:
+            report.details["statements of an order"] = len(shop.statements)
+            server = local_server(url)
+            if server is None:
+                parser.error("the server has to run on this machine: its CPU is part of the figures")
+            with serving(url, 1, shop.client) as api:
+                tell(report, measure(shop, api, server, given))
+            asyncio.run(require_all_earned(url))
 
 
 if __name__ == "__main__":

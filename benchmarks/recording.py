@@ -39,6 +39,13 @@ class Script:
         return [argument for name, value in self.variables.items() for argument in ("-D", f"{name}={value}")]
 
 
+def log_of(url: str) -> Path:
+    """The log of an embedded server."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT current_setting('data_directory')").fetchone()
+    return Path(row[0] if row else "").parent / "postgres.log"
+
+
 def record(url: str, log_file: Path, request: Callable[[], object]) -> list[Statement]:
     """The statements that a server of our own runs while a request is answered; nothing else may use it."""
     with psycopg.connect(url, autocommit=True) as connection:

@@ -3,41 +3,39 @@
 Ours is the command `regulars score all` on a generated shop: facts, edges, scores and lifetime values, the rows and the
 history of segments, the record of the run, the table of segments. Beside it stands what the same scores need at the
 least: plain SQL that aggregates, scores and writes customer_scores, on the same server and the same orders. Both begin
-with no scores, so that both write every row; rounds are interleaved A B B A after one that is discarded. `next_day` is
-our run on the following day, over the rows of the first: what a shop waits for every night. `changed` is a run after
-5 % of the customers have ordered again, which scores only them. With `--method model` values are made by models.
+with no scores, so that both write every row. The run of the next day goes over the rows of the first: what a shop waits
+for every night. Another scores only the 5 % of the customers who have ordered since. With `--method model` values are
+made by models. The third side is what is usual without us: the orders out of the same server by COPY, pandas and
+lifetimes, and COPY back.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import resource
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from statistics import median
+from tempfile import NamedTemporaryFile
 from time import perf_counter
-from typing import Any, LiteralString, get_args
+from typing import LiteralString, TypeAlias, get_args
 
 import psycopg
 
-from benchmarks.imports import own_database
+from benchmarks.peers import add_scratch_option, peers, python_of_peers
+from benchmarks.report import Report, reported, rounds_of
+from benchmarks.server import add_server_option, own_database, server_for
 from regulars.analytics.models import Method, ScoringRequest
 from regulars.analytics.runs import ScoringService
 from regulars.formulas.clv import CLVRules
 from regulars.formulas.rfm import segment_table
 from regulars.kit.database import connect
-from regulars.kit.postgres import EmbeddedPostgres
 from regulars.kit.settings import Settings
 
-goal_seconds = 30
-goal_peak_mb = 1500
-goal_changed_ratio = 0.25
-_stages = ("facts", "edges", "model", "scores", "write", "total", "command")
+Seconds: TypeAlias = dict[str, float]
+peak = "peak MB"
 today = date(2025, 6, 15)
 
 # Even draws from 0 to 1 that depend on nothing but two numbers and the seed.
@@ -118,7 +116,8 @@ _bare: dict[str, LiteralString] = {
         CREATE TEMPORARY TABLE facts AS
         SELECT customer_id, count(*) AS orders, sum(total - refunded_total) AS net,
                %(today)s::date - max(ordered_on) AS recency, %(today)s::date - min(ordered_on) AS age
-        FROM orders WHERE cancelled_on IS NULL AND refunded_total < total GROUP BY customer_id
+        FROM orders WHERE cancelled_on IS NULL AND refunded_total < total AND ordered_on <= %(today)s::date
+        GROUP BY customer_id
     """,
     "edges": """
         CREATE TEMPORARY TABLE edges AS
@@ -162,16 +161,19 @@ def forget_scores(url: str) -> None:
         connection.execute("CHECKPOINT")
 
 
-def score(url: str, as_of: date, method: str) -> dict[str, float]:
-    """Seconds of the whole command, and by stage of the run."""
+def score(url: str, as_of: date, method: str) -> Seconds:
+    """Seconds of the whole command, and by stage of the run; and the command's peak memory."""
     began = perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "regulars", "score", "all", "--as-of", as_of.isoformat(), "--method", method, "--json"],
-        env={**os.environ, "REGULARS_DATABASE_URL": url},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return {"command": round(perf_counter() - began, 2), **json.loads(done.stdout)["seconds"]}
+    command = [sys.executable, "-m", "regulars", "score", "all", "--as-of", as_of.isoformat(), "--method", method]
+    environment = {**os.environ, "REGULARS_DATABASE_URL": url}
+    with subprocess.Popen([*command, "--json"], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        told = process.stdout.read() if process.stdout else ""
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit("the run failed")
+    whole = {"command": round(perf_counter() - began, 2), peak: used.ru_maxrss / 1024}
+    return {**whole, **json.loads(told)["seconds"]}
 
 
 def score_changed(url: str, as_of: date, method: Method) -> dict[str, float]:
@@ -207,65 +209,61 @@ def score_bare(url: str) -> dict[str, float]:
         return seconds | {"total": round(perf_counter() - began, 2)}
 
 
-def measure(url: str, rounds: int, method: Method) -> list[dict[str, dict[str, float]]]:
+def score_by_pandas(url: str, python: Path) -> Seconds:
+    """Seconds of pandas and lifetimes for scores of the same kind, by stage and in total."""
+    with NamedTemporaryFile("w", prefix="regulars-bench-", suffix=".csv") as file:
+        cells = [f"{cell.recency},{cell.frequency},{cell.monetary},{name}" for cell, name in segment_table().items()]
+        file.write("\n".join(["r,f,m,segment", *cells]))
+        file.flush()
+        script = Path(__file__).with_name("beside_pandas.py")
+        command = [python, script, url, today.isoformat(), file.name]
+        began = perf_counter()
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return {"command": round(perf_counter() - began, 2), **json.loads(done.stdout)}
+
+
+def measure(url: str, rounds: int, method: Method, python: Path) -> list[dict[str, Seconds]]:
     """Seconds of each counted round."""
-    found = []
-    for number in range(rounds + 1):
-        seconds = {}
-        for side in ("ours", "bare") if number % 2 == 0 else ("bare", "ours"):
-            forget_scores(url)
-            seconds[side] = score(url, today, method) if side == "ours" else score_bare(url)
-            if side == "ours":
-                seconds["next_day"] = score(url, today + timedelta(days=1), method)
-                seconds["changed"] = score_changed(url, today + timedelta(days=1), method)
-        print(f"round {number}: {seconds}", file=sys.stderr)
-        found.append(seconds)
-    return found[1:] or found
+    tomorrow = today + timedelta(days=1)
+
+    def run(side: str) -> dict[str, Seconds]:
+        forget_scores(url)
+        if side == "bare":
+            return {"bare": score_bare(url)}
+        if side == "pandas":
+            return {"pandas": score_by_pandas(url, python)}
+        return {
+            "first": score(url, today, method),
+            "next day": score(url, tomorrow, method),
+            "changed": score_changed(url, tomorrow, method),
+        }
+
+    found = rounds_of(rounds, ["ours", "bare", "pandas"], run)
+    return [{**done["ours"], **done["bare"], **done["pandas"]} for done in found]
 
 
-def figures_of(rounds: list[dict[str, dict[str, float]]], size: Mapping[str, int], orders: int) -> dict[str, Any]:
-    """Medians over the rounds."""
-    ratios = [seconds["ours"]["total"] / seconds["bare"]["total"] for seconds in rounds]
-    stages = {
-        side: {stage: round(median(seconds[side][stage] for seconds in rounds), 2) for stage in rounds[0][side]}
-        for side in rounds[0]
-    }
-    slower = max(stages["ours"]["total"], stages["next_day"]["total"])
-    changed_ratio = round(stages["changed"]["total"] / stages["next_day"]["total"], 3)
-    peak_mb = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
-    return {
-        "benchmark": "scoring",
-        "customers": size["customers"],
-        "orders": orders,
-        "rounds": len(rounds),
-        "seconds": stages,
-        "ratio": round(median(ratios), 2),
-        "ratio_range": [round(min(ratios), 2), round(max(ratios), 2)],
-        "changed_ratio": changed_ratio,
-        "peak_mb": peak_mb,
-        "load": [round(load, 2) for load in os.getloadavg()],
-        "goal_seconds": goal_seconds,
-        "met": slower <= goal_seconds and changed_ratio <= goal_changed_ratio and peak_mb < goal_peak_mb,
-    }
+def tell(report: Report, rounds: list[dict[str, Seconds]], *, judged: bool) -> None:
+    """The figures of the rounds."""
 
+    def totals(kind: str) -> list[float]:
+        return [seconds[kind]["total"] for seconds in rounds]
 
-def report(figures: Mapping[str, Any]) -> None:
-    """Print the figures, then the same as one JSON line."""
-    size = f"{figures['customers']:,} customers, {figures['orders']:,} orders"
-    print(f"method {figures['method']}: {size}, {figures['rounds']} rounds")
-    for side, stages in figures["seconds"].items():
-        shown = [f"{stage} {stages[stage]:>6.2f} s" for stage in _stages if stage in stages]
-        print(f"{side:<9}", *shown)
-    low, high = figures["ratio_range"]
-    print(
-        f"ratio to bare SQL {figures['ratio']} ({low} to {high}), peak {figures['peak_mb']} MB, load {figures['load']}"
-    )
-    print(f"5 % changed: {figures['changed_ratio']} of the run over everyone on the same day")
-    print(
-        f"goals: 1 M customers in {goal_seconds} s, below {goal_peak_mb} MB, 5 % changed in {goal_changed_ratio} of it;"
-        f" this run {'within' if figures['met'] else 'above'}"
-    )
-    print(json.dumps(figures))
+    report.add("first run over everyone", totals("first"), unit="s", goal="<= 30", judged=judged)
+    report.add("run of the next day over everyone", totals("next day"), unit="s", goal="<= 30", judged=judged)
+    report.add("5 % changed", totals("changed"), unit="s")
+    shares = [changed / whole for changed, whole in zip(totals("changed"), totals("next day"), strict=True)]
+    report.add("5 % changed beside the run over everyone", shares, goal="<= 0.25", judged=judged)
+    ratios = [ours / bare for ours, bare in zip(totals("first"), totals("bare"), strict=True)]
+    report.add("first run beside bare SQL", ratios)
+    whole = [seconds["pandas"]["command"] / seconds["first"]["command"] for seconds in rounds]
+    report.add("pandas and lifetimes beside the first run, whole commands", whole, goal=">= 3", judged=judged)
+    peaks = [max(seconds["first"][peak], seconds["next day"][peak]) for seconds in rounds]
+    report.add("peak memory of a run", peaks, unit="MB", goal="<= 1500", judged=judged)
+    names = {"first": "first run", "next day": "next day", "changed": "5 % changed", "bare": "bare SQL"}
+    for kind, name in {**names, "pandas": "pandas and lifetimes"}.items():
+        for stage in rounds[0][kind]:
+            if stage != peak and (stage != "total" or kind in {"bare", "pandas"}):
+                report.add(f"{name}: {stage}", [seconds[kind][stage] for seconds in rounds], unit="s")
 
 
 def main() -> None:
@@ -276,22 +274,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--method", choices=get_args(Method), default="seed", help="of lifetime values")
-    parser.add_argument("--server-url", help="a superuser's address; otherwise an embedded server is started")
+    add_server_option(parser)
+    add_scratch_option(parser)
     given = parser.parse_args()
+    python = python_of_peers(given.scratch)
     size = {"customers": given.customers, "orders": given.orders, "seed": given.seed}
-    with tempfile.TemporaryDirectory(prefix="regulars-bench-") as folder:
-        if given.server_url:
-            run(given.server_url, size, given.rounds, given.method)
-        else:
-            with EmbeddedPostgres(Path(folder) / "server") as url:
-                run(url, size, given.rounds, given.method)
-
-
-def run(server_url: str, size: Mapping[str, int], rounds: int, method: Method) -> None:
-    """Make the shop, measure, report."""
-    with own_database(server_url) as url:
+    with server_for(given.server_url) as server_url, own_database(server_url) as url:
         orders = open_shop(url, size)
-        report({"method": method, **figures_of(measure(url, rounds, method), size, orders)})
+        with reported("scoring", __doc__, given, server_url=url) as report:
+            report.details["orders"] = orders
+            report.versions |= peers
+            rounds = measure(url, given.rounds, given.method, python)
+            tell(report, rounds, judged=given.customers >= 1_000_000)
 
 
 if __name__ == "__main__":

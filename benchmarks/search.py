@@ -7,28 +7,23 @@ a table from end to end.
 
 import argparse
 import asyncio
-import json
 import random
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
 from statistics import median
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import psycopg
 
-from benchmarks.imports import own_database
+from benchmarks.report import Report, percentile, reported
+from benchmarks.server import add_server_option, own_database, server_for
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.schemas_search import RetailCustomerSearchFilters, SortKey
 from regulars.kit.clock import Clock
 from regulars.kit.database import connect
-from regulars.kit.postgres import EmbeddedPostgres
 
-goal_p99_ms = 50
 clock = Clock(ZoneInfo("Europe/Berlin"))
 scanned_tables = ["customers", "customer_metrics", "customer_scores"]
 
@@ -96,20 +91,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__.splitlines()[0])
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=2_000)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--server-url", help="a superuser's address; otherwise an embedded server is started")
+    add_server_option(parser)
     given = parser.parse_args()
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="regulars-bench-"))
-        server_url = given.server_url or stack.enter_context(EmbeddedPostgres(Path(folder)))
-        url = stack.enter_context(own_database(server_url))
+    with server_for(given.server_url) as server_url, own_database(server_url) as url:
         seed(url, given.customers)
         queries = list(mixed_queries(asyncio.run(sample_customers(url)), given.queries, given.seed))
-        scans = sequential_scans(url)
-        timings = asyncio.run(run(url, queries, given.clients))
-        scans = sequential_scans(url) - scans
-    report(timings, customers=given.customers, clients=given.clients, sequential_scans=scans)
+        with reported("search", __doc__, given, server_url=url) as report:
+            scans = sequential_scans(url)
+            rounds = [asyncio.run(run(url, queries, given.clients)) for _ in range(given.rounds + 1)][1:]
+            tell(report, rounds, sequential_scans(url) - scans, judged=given.customers >= 1_000_000)
 
 
 def seed(url: str, customers: int) -> None:
@@ -176,13 +169,11 @@ async def run(
     async def client(number: int) -> None:
         async with connect(url) as connection:
             customers = RetailCustomerRepository(connection)
-            for counts in (False, True):
-                for kind, filters in queries[number::clients]:
-                    start = time.perf_counter()
-                    async with connection.transaction():
-                        await customers.search_customers(filters, clock)
-                    if counts:
-                        timings[kind].append((time.perf_counter() - start) * 1000)
+            for kind, filters in queries[number::clients]:
+                start = time.perf_counter()
+                async with connection.transaction():
+                    await customers.search_customers(filters, clock)
+                timings[kind].append((time.perf_counter() - start) * 1000)
             await connection.execute("SELECT pg_stat_force_next_flush()")
 
     await asyncio.gather(*(client(number) for number in range(clients)))
@@ -199,34 +190,16 @@ def sequential_scans(url: str) -> int:
         return int(scans)
 
 
-def report(timings: Mapping[str, Sequence[float]], *, customers: int, clients: int, sequential_scans: int) -> None:
-    """Print the figures by kind of query, then all as one JSON line."""
-    print(f"{'':<20}{'queries':>10}{'p50 ms':>10}{'p99 ms':>10}")
-    for kind, taken in timings.items():
-        print(f"{kind:<20}{len(taken):>10}{median(taken):>10.2f}{percentile(taken, 99):>10.2f}")
-    every = [taken for kind in timings.values() for taken in kind]
-    figures = {
-        "benchmark": "search",
-        "customers": customers,
-        "queries": len(every),
-        "clients": clients,
-        "p50_ms": round(median(every), 2),
-        "p99_ms": round(percentile(every, 99), 2),
-        "goal_p99_ms": goal_p99_ms,
-        "sequential_scans": sequential_scans,
-        "met": percentile(every, 99) <= goal_p99_ms and sequential_scans == 0,
-    }
-    print(f"{'all':<20}{len(every):>10}{figures['p50_ms']:>10}{figures['p99_ms']:>10}")
-    print(f"sequential scans: {sequential_scans}")
-    met = "met" if figures["met"] else "missed"
-    print(f"goal at 1,000,000 customers: p99 {goal_p99_ms} ms without sequential scans: {met}")
-    print(json.dumps(figures))
-
-
-def percentile(values: Sequence[float], share: int) -> float:
-    """The value that `share` per cent do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, len(ordered) * share // 100)]
+def tell(report: Report, rounds: Sequence[Mapping[str, Sequence[float]]], scans: int, *, judged: bool) -> None:
+    """The figures of the rounds: of all queries together, then of the slowest kind."""
+    whole = [[taken for kind in timings.values() for taken in kind] for timings in rounds]
+    report.add("p50 of all", [percentile(taken, 50) for taken in whole], unit="ms")
+    report.add("p99 of all", [percentile(taken, 99) for taken in whole], unit="ms", goal="<= 50", judged=judged)
+    report.add("tables read from end to end", [scans], goal="<= 0", judged=judged)
+    slowest = {kind: median(percentile(timings[kind], 99) for timings in rounds) for kind in rounds[0]}
+    report.details["p99 by kind of query, ms"] = {kind: round(taken, 2) for kind, taken in slowest.items()}
+    kind = max(slowest, key=slowest.__getitem__)
+    report.add(f"p99 of the slowest kind: {kind}", [percentile(timings[kind], 99) for timings in rounds], unit="ms")
 
 
 if __name__ == "__main__":

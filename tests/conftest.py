@@ -15,9 +15,18 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from regulars.customers.models import RetailCustomer
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, connect, runtime_role
+from regulars.kit.security import operator
+from regulars.kit.settings import Settings
+from regulars.loyalty.models import LoyaltyTransaction
+from regulars.loyalty.schemas import LoyaltyPointsEarn
+from regulars.loyalty.service import LoyaltyService
 from regulars.migrations import migrate
+from regulars.preferences.models import CustomerPreference, NewPreference, PreferenceType
+from regulars.preferences.repository import CustomerPreferenceRepository
+from tests.factories.customers import make_customer
 
 template_name = os.environ.get("REGULARS_TEST_TEMPLATE", "template_regulars")
 
@@ -137,3 +146,29 @@ def database(connection: Connection) -> RolledBackDatabase:
 def clock() -> Clock:
     """Noon of 15 June 2026 in a shop in Berlin."""
     return Clock(ZoneInfo("Europe/Berlin"), stopped_at=datetime(2026, 6, 15, 10, 0, tzinfo=UTC))
+
+
+@pytest.fixture
+async def retail_customer(connection: Connection, clock: Clock) -> RetailCustomer:
+    """A customer."""
+    return await make_customer(connection, clock)
+
+
+@pytest.fixture
+async def loyalty_transaction(
+    connection: Connection, clock: Clock, retail_customer: RetailCustomer
+) -> LoyaltyTransaction:
+    """An award of 100 points to the customer."""
+    award = LoyaltyPointsEarn(customer_id=retail_customer.id, points=100, description="Welcome")
+    return await LoyaltyService(connection, Settings(_env_file=None), clock).earn_loyalty_points(award, by=operator)
+
+
+@pytest.fixture
+async def customer_preference(
+    connection: Connection, clock: Clock, retail_customer: RetailCustomer
+) -> CustomerPreference:
+    """A preference of the customer."""
+    said = NewPreference(PreferenceType.SHOPPING, "favourite_style", "plain")
+    written = await CustomerPreferenceRepository(connection).upsert_preference(retail_customer.id, said, at=clock.now())
+    assert written is not None
+    return written

@@ -7,7 +7,6 @@ an operation (`GET /path`), an index of the database (`index name`), or a test (
 import ast
 import csv
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib import import_module
@@ -15,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from pydantic import BaseModel
 
-from regulars.api.openapi import openapi_document
+from regulars.customers.models import RetailCustomer
 from regulars.kit.database import Connection
+from regulars.loyalty.models import LoyaltyTransaction
+from regulars.preferences.models import CustomerPreference
+from tests.factories.api import document
 
 root = Path(__file__).parents[1]
 
@@ -57,20 +58,27 @@ def place_of(row: Owed) -> str:
 
 
 def found(place: str) -> Any:
-    """What a place such as `regulars.kit.money:format_money` names; a field of a schema is its description."""
+    """What a place such as `regulars.kit.money:format_money` names; a field of a schema or a row is its description."""
     module, _, names = place.partition(":")
     value: Any = import_module(module)
     for name in names.split("."):
-        value = value.model_fields[name] if _is_schema(value) and name in value.model_fields else getattr(value, name)
+        known = _fields_of(value)
+        value = known[name] if name in known else getattr(value, name)
     return value
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    if _is_schema(value):
+        return dict(value.model_fields)
+    return {field.name: field for field in fields(value)} if isinstance(value, type) and is_dataclass(value) else {}
 
 
 def _is_schema(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, BaseModel)
 
 
-def of_kind(*kinds: str) -> Iterator[Any]:
-    yield from (pytest.param(row, id=row.id) for row in owed() if row.kind in kinds)
+def of_kind(*kinds: str) -> list[Any]:
+    return [pytest.param(row, id=row.id) for row in owed() if row.kind in kinds]
 
 
 @pytest.mark.parametrize("row", of_kind("field"))
@@ -104,9 +112,9 @@ reworded: dict[str, set[str]] = {}
 
 
 @pytest.mark.parametrize("row", of_kind("endpoint"))
-async def test_an_endpoint_is_in_the_document_under_its_name(row: Owed, app: FastAPI) -> None:
+def test_an_endpoint_is_in_the_document_under_its_name(row: Owed) -> None:
     method, path = place_of(row).split(" ")
-    assert openapi_document(app)["paths"][path][method.lower()]["operationId"] == row.name
+    assert document()["paths"][path][method.lower()]["operationId"] == row.name
 
 
 @pytest.mark.parametrize("row", of_kind("index"))
@@ -122,3 +130,9 @@ def test_a_test_is_there(row: Owed) -> None:
     tree = ast.parse((root / file).read_text())
     names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     assert name in names
+
+
+async def test_the_models_of_the_seed_can_be_had_in_a_test(
+    retail_customer: RetailCustomer, loyalty_transaction: LoyaltyTransaction, customer_preference: CustomerPreference
+) -> None:
+    assert loyalty_transaction.customer_id == customer_preference.customer_id == retail_customer.id

@@ -15,8 +15,8 @@ page = Path(__file__).with_suffix(".md")
 
 introduction = """# Settings
 
-Each is read from the environment, or from a file `.env` in the working directory; the environment wins. A value that cannot be used stops the program at the
-start, with a line that names it. Lists are written with commas.
+Each is read from the environment, or from a file `.env` in the working directory; the environment wins. A value that
+cannot be used stops the program at the start, with a line that names it. Lists are written with commas.
 
 | variable | default | values | meaning |
 |---|---|---|---|

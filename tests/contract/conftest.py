@@ -25,12 +25,17 @@ class Shop:
 
     url: str
     client: httpx.Client
+    data_dir: Path
     ids: dict[str, str] = field(default_factory=dict)
 
     def token(self) -> str:
         """A fresh token of the owner; the tests also sign out and close sessions."""
         answer = self.client.post("/api/v1/auth/token", data={"grant_type": "password", **login})
         return str(answer.raise_for_status().json()["access_token"])
+
+    def headers(self) -> dict[str, str]:
+        """Of a request by the owner."""
+        return {"Authorization": f"Bearer {self.token()}"}
 
     def add(self, name: str, path: str, body: dict[str, Any], token: str) -> None:
         """Make a thing, and remember its id."""
@@ -53,7 +58,7 @@ def shop() -> Iterator[Shop]:
             try:
                 url = _address(log)
                 with httpx.Client(base_url=url, timeout=30) as client:
-                    yield _filled(Shop(url, client))
+                    yield _filled(Shop(url, client, Path(base) / "data"))
             finally:
                 server.send_signal(signal.SIGTERM)
                 server.wait(60)

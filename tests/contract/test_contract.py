@@ -8,7 +8,6 @@ for. REGULARS_CONTRACT_EXAMPLES sets how many requests each operation gets.
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 import schemathesis
@@ -17,22 +16,13 @@ from schemathesis import Case, SerializationContext
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from regulars.api.openapi import openapi_document
-from regulars.app import create_app
-from regulars.kit.settings import Settings
 from tests.contract.conftest import Shop
+from tests.factories.api import document
 
 examples = int(os.environ.get("REGULARS_CONTRACT_EXAMPLES", "12"))
 
 
-def _document() -> dict[str, Any]:
-    """Of an application that nobody calls: its database is never opened."""
-    secret = "a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718"
-    database: Any = object()
-    return openapi_document(create_app(Settings(_env_file=None, jwt_secret=secret), database=database))  # type: ignore[arg-type]
-
-
-schema = schemathesis.openapi.from_dict(_document())
+schema = schemathesis.openapi.from_dict(document())
 
 held = [
     not_a_server_error,
