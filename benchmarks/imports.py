@@ -25,7 +25,7 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.report import Report, reported, rounds_of
-from benchmarks.server import add_server_option, cpu_of, local_server, own_database, server_for
+from benchmarks.server import add_server_option, local_server, own_database, server_for, settled_cpu_of
 
 sides = ("import", "award", "copy")  # the first makes the rows of COPY
 tables = ["customers", "customer_identifiers", "orders", "order_identifiers", "customer_metrics"]
@@ -129,12 +129,12 @@ def measure(server_url: str, orders: Orders, awarded: Orders, rounds: int) -> li
     def run(side: str) -> Cost:
         what = awarded if side == "award" else orders
         with own_database(server_url) as url:
-            before = sum(map(cpu_of, processes))
+            before = settled_cpu_of(*processes)
             if side == "copy":
                 seconds = time_copy(url, folder)
             else:
                 seconds = time_import(url, what.file, *(["--award"] if side == "award" else []))
-            cost = Cost(what.count, seconds, sum(map(cpu_of, processes)) - before)
+            cost = Cost(what.count, seconds, settled_cpu_of(*processes) - before)
             if side == "import" and not any(folder.iterdir()):
                 keep_rows(url, folder)
             return cost

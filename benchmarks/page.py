@@ -33,12 +33,9 @@ def write_page(folder: Path, lines: Sequence[Line]) -> None:
 
 def page_of(lines: Sequence[Line]) -> str:
     """The page as Markdown."""
-    head = [
-        "# Benchmarks\n",
-        "Written by `make bench`; raw lines are in [benchmarks.jsonl](benchmarks.jsonl).\n",
-        _how_to_read,
-    ]
-    return "\n".join([*head, *_machines(lines), *_goals(lines), *(part for line in lines for part in _section(line))])
+    written = "Written by `make bench`; raw lines are in [benchmarks.jsonl](benchmarks.jsonl)."
+    head = f"# Benchmarks\n\n{written}\n\n{_how_to_read}"
+    return "\n".join([head, *_machines(lines), *_goals(lines), *(part for line in lines for part in _section(line))])
 
 
 def _machines(lines: Sequence[Line]) -> Iterator[str]:

@@ -27,7 +27,7 @@ import psycopg
 
 from benchmarks.peers import add_scratch_option, peers, python_of_peers
 from benchmarks.report import Report, reported, rounds_of
-from benchmarks.server import add_server_option, cpu_of, local_server, own_database, server_for
+from benchmarks.server import add_server_option, local_server, own_database, server_for, settled_cpu_of
 from regulars.analytics.models import Method, ScoringRequest
 from regulars.analytics.runs import ScoringService
 from regulars.formulas.clv import CLVRules
@@ -229,8 +229,8 @@ def measure(url: str, rounds: int, method: Method, python: Path) -> list[dict[st
     processes = [psutil.Process(), *([server] if server else [])]
 
     def costing(work: Callable[[], Seconds]) -> Seconds:
-        before = sum(map(cpu_of, processes))
-        return {**work(), cpu: sum(map(cpu_of, processes)) - before}
+        before = settled_cpu_of(*processes)
+        return {**work(), cpu: settled_cpu_of(*processes) - before}
 
     def run(side: str) -> dict[str, Seconds]:
         forget_scores(url)
@@ -263,12 +263,8 @@ def tell(report: Report, rounds: list[dict[str, Seconds]], *, judged: bool) -> N
     report.add("first run beside bare SQL", ratios)
     whole = [seconds["pandas"]["command"] / seconds["first"]["command"] for seconds in rounds]
     report.add("pandas and lifetimes beside the first run, whole commands", whole, goal=">= 3", judged=judged)
-    for side, name in {
-        "bare": "first run beside bare SQL",
-        "pandas": "pandas and lifetimes beside the first run",
-    }.items():
-        pairs = [(seconds["first"][cpu], seconds[side][cpu]) for seconds in rounds]
-        report.add(f"{name}, by CPU", [ours / other if side == "bare" else other / ours for ours, other in pairs])
+    by_cpu = [seconds["pandas"][cpu] / seconds["first"][cpu] for seconds in rounds]
+    report.add("pandas and lifetimes beside the first run, by CPU", by_cpu)
     peaks = [max(seconds["first"][peak], seconds["next day"][peak]) for seconds in rounds]
     report.add("peak memory of a run", peaks, unit="MB", goal="<= 1500", judged=judged)
     names = {"first": "first run", "next day": "next day", "changed": "5 % changed", "bare": "bare SQL"}

@@ -190,6 +190,12 @@ async def test_ranges_concentration_and_top_customers_add_up(
     assert shares == sorted(shares)
     assert [best.customers for best in found.concentration] == [1, 1, 2, 3, 6]
     values = [Decimal(customer.value) for customer in found.top_customers]
+    assert [tenth.customers for tenth in found.deciles] == [2, 1, 1, 1, 1, 2, 1, 1, 1, 1]
+    assert sum(Decimal(str(tenth.share)) for tenth in found.deciles) == Decimal("1.000")
+    assert found.deciles[-1].cumulative_share == 1
+    best_half = [best for best in found.concentration if best.top_percent == 50]
+    assert [best.customers for best in best_half] == [sum(tenth.customers for tenth in found.deciles[:5])]
+    assert best_half[0].share == pytest.approx(found.deciles[4].cumulative_share, abs=0.005)
     assert len(values) == 3
     assert values == sorted(values, reverse=True)
     assert found.top_customers[0].customer_id == shop[4].id

@@ -13,14 +13,13 @@ import pytest
 from regulars.analytics.clv import CLVService
 from regulars.analytics.live import LiveScoring
 from regulars.analytics.models import ScoringRequest
-from regulars.analytics.repository_runs import turn
 from regulars.analytics.rfm import RFMService
 from regulars.flows.record_purchase import record_purchase
 from regulars.flows.refund_order import cancel_order
 from regulars.formulas.clv import CLVRules, customer_lifetime_value
 from regulars.formulas.rfm import RFMSegment
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, connect
+from regulars.kit.database import Connection
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.orders.models import OrderName
@@ -195,26 +194,7 @@ async def test_the_live_run_of_a_day_is_one(
     ) == (2, 2)
 
 
-async def test_a_sale_does_not_wait_for_a_run_at_work(
-    own_database_url: str, clock: Clock, settings: Settings, tomorrow: Clock
-) -> None:
-    async with connect(own_database_url) as shop, connect(own_database_url) as run:
-        customer = await make_customer(shop, clock)
-        await make_order(shop, clock, customer.id)
-        async with shop.transaction():
-            await RFMService(shop, settings, clock).score_customers(ScoringRequest("all", clock.today(), "test"))
-        before = await stored(shop, customer.id)
-        async with run.transaction():
-            await run.execute("SELECT pg_advisory_xact_lock(%s)", [turn])
-            async with shop.transaction():
-                await LiveScoring(shop, settings, tomorrow).rescore(customer.id)
-        assert await stored(shop, customer.id) == before
-        async with shop.transaction():
-            await LiveScoring(shop, settings, tomorrow).rescore(customer.id)
-        assert await row(shop, "SELECT count(*) FROM scoring_runs WHERE coverage = 'live'") == (1,)
-
-
-async def test_a_score_takes_four_statements_however_much_was_bought(
+async def test_a_score_takes_three_statements_however_much_was_bought(
     connection: Connection, clock: Clock, settings: Settings, customers: list[UUID], buy: Buy, tomorrow: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -223,7 +203,7 @@ async def test_a_score_takes_four_statements_however_much_was_bought(
         await LiveScoring(connection, settings, tomorrow).rescore(customer_id)
         with counted_statements(monkeypatch) as statements:
             await LiveScoring(connection, settings, tomorrow).rescore(customer_id)
-        assert len(statements) == 4
+        assert len(statements) == 3
 
 
 async def test_an_order_by_its_name_can_be_cancelled_too(

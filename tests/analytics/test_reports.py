@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from regulars.analytics.clv import CLVService
 from regulars.analytics.errors import InsufficientData
 from regulars.analytics.models import ScoringRequest
 from regulars.analytics.reports import ReportService, most_sources
@@ -23,7 +25,10 @@ from regulars.analytics.schemas_reports import (
     ReportPeriod,
     RetentionQuery,
     RFMMovementQuery,
+    RFMSegmentMovement,
 )
+from regulars.customers.repository import RetailCustomerRepository
+from regulars.customers.schemas_search import RetailCustomerListQuery, RetailCustomerSearchFilters, SegmentBefore
 from regulars.formulas.rfm import RFMSegment
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
@@ -285,7 +290,49 @@ async def test_movement_is_the_difference_between_any_two_runs(
         assert {(row.segment_before, row.segment): row.customers for row in told.movements} == expected
         assert told.stayed + told.moved + told.added == len(seen[second])
         assert told.added == len(seen[second]) - len(seen[first])
+        await require_lists_of_the_same_sizes(connection, clock, told)
     assert await reports.get_rfm_movement(RFMMovementQuery()) == told
+
+
+async def require_lists_of_the_same_sizes(connection: Connection, clock: Clock, told: RFMSegmentMovement) -> None:
+    """For every row, and for all rows of a segment before, the list has as many customers."""
+    customers = RetailCustomerRepository(connection)
+    runs = {"from_run": str(told.from_run), "to_run": str(told.to_run)}
+    before: Counter[str] = Counter()
+    for row in told.movements:
+        asked_for = {"segment_from": row.segment_before or "none", **runs}
+        before[asked_for["segment_from"]] += row.customers
+        one = RetailCustomerListQuery.model_validate({**asked_for, "rfm_segment": [row.segment]})
+        assert (await customers.count_customers(one, clock)).total == row.customers
+        assert len(await customers.search_customers(one, clock)) == row.customers
+    for segment in get_args(SegmentBefore):
+        everyone = RetailCustomerListQuery.model_validate({"segment_from": segment, **runs})
+        assert (await customers.count_customers(everyone, clock)).total == before[segment]
+
+
+def test_segments_before_are_the_segments_and_none() -> None:
+    assert [*RFMSegment, "none"] == list(get_args(SegmentBefore))
+
+
+async def test_a_list_needs_two_runs_that_made_scores_and_a_segment(
+    connection: Connection, clock: Clock, settings: Settings, rfm: RFMService, clv: CLVService
+) -> None:
+    await shop_of(connection, clock)
+    scored = await run(rfm, clock, settings, connection, 0)
+    valued = (await clv.score_customers(ScoringRequest("clv", clock.today(), "test"))).id
+    customers = RetailCustomerRepository(connection)
+    for runs, pointer in (
+        ((uuid4(), scored), "/from_run"),
+        ((scored, uuid4()), "/to_run"),
+        ((scored, valued), "/to_run"),
+    ):
+        named = {"segment_from": "lost", "from_run": str(runs[0]), "to_run": str(runs[1])}
+        with pytest.raises(Validation) as refusal:
+            await customers.search_customers(RetailCustomerListQuery.model_validate(named), clock)
+        assert refusal.value.pointers() == [pointer]
+        for name in named:
+            with pytest.raises(ValidationError):
+                RetailCustomerSearchFilters.model_validate({key: value for key, value in named.items() if key != name})
 
 
 async def test_movement_needs_two_runs_that_are_there(

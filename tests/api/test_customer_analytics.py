@@ -1,13 +1,16 @@
 """Purchase history, and everything about one customer."""
 
+import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
+from tests.analytics.test_runs import shop_of
 from tests.api.conftest import AsRole
-from tests.factories.customers import make_customer
+from tests.factories.customers import make_customer, set_columns
 from tests.factories.orders import Refund, make_order
 from tests.factories.statements import counted_statements
 
@@ -138,3 +141,30 @@ async def test_the_summary_takes_as_many_statements_for_much_as_for_nothing(
         await with_lines(as_role, customer.id, connection, number)
     assert taken[0] <= taken[1] == taken[2] <= taken[0] + 2
     assert taken[2] <= 26
+
+
+async def test_segment_and_value_are_explained_without_names(
+    as_role: AsRole, connection: Connection, clock: Clock
+) -> None:
+    shop = await shop_of(connection, clock)
+    await (await as_role("admin")).post(f"{base}/analytics/clv/calculate", json={"recalculate": True})
+    told = []
+    for role in ("staff", "analyst"):
+        answer = await (await as_role(role)).get(f"{base}/{shop[5].id}/analytics/explain")
+        assert answer.status_code == 200
+        told.append(answer.json())
+    assert told[0] == told[1]
+    assert (told[0]["segment"]["scores"]["segment"], told[0]["segment"]["rule"]["number"]) == ("champion", 1)
+    assert told[0]["segment"]["measures"][2]["edges"] == ["20.00", "30.00", "40.00", "50.00"]
+    assert told[0]["value"]["formula"] == "60.00 / 6 x 6 / 90 x 730 = 486.67 EUR"
+    names = {shop[5].first_name, shop[5].last_name, str(shop[5].email)} - {None}
+    assert not any(str(name) in json.dumps(told) for name in names)
+
+
+async def test_nobody_is_explained_who_is_not_there(as_role: AsRole, connection: Connection, clock: Clock) -> None:
+    staff, erased = await as_role("staff"), await make_customer(connection, clock)
+    await set_columns(connection, erased, deleted_at=clock.now(), erased_at=clock.now())
+    assert (await staff.get(f"{base}/{uuid4()}/analytics/explain")).status_code == 404
+    assert (await staff.get(f"{base}/{erased.id}/analytics/explain")).status_code == 410
+    own = await as_role("customer", customer_id=(await make_customer(connection, clock)).id)
+    assert (await own.get(f"{base}/{erased.id}/analytics/explain")).status_code == 403

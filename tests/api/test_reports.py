@@ -48,6 +48,34 @@ async def test_movement_of_named_runs(connection: Connection, clock: Clock, as_r
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/from_run")
 
 
+async def test_a_list_of_those_who_moved_names_runs_that_are_there(
+    connection: Connection, clock: Clock, as_role: AsRole
+) -> None:
+    shop = await shop_of(connection, clock)
+    await score(as_role)
+    admin, customers = await as_role("admin"), "/api/v1/retail-customers"
+    [run] = {(await admin.get(f"{customers}/{shop[0].id}/analytics/rfm")).json()["run_id"]}
+    moved = {"segment_from": "none", "from_run": run, "to_run": run}
+    assert (await admin.get(f"{customers}/", params=moved)).json()["items"] == []
+    stayed = {**moved, "segment_from": "lost", "rfm_segment": ["lost"]}
+    for answer in (
+        await admin.get(f"{customers}/", params=stayed),
+        await admin.post(f"{customers}/search", json=stayed),
+    ):
+        assert str(shop[0].id) in {customer["id"] for customer in answer.json()["items"]}
+    unknown = {**moved, "to_run": str(shop[0].id)}
+    for answer, place in (
+        (await admin.get(f"{customers}/", params=unknown), "query"),
+        (await admin.post(f"{customers}/search", json=unknown), "body"),
+        (await admin.post(f"{customers}/export", json=unknown), "body"),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/validation")
+        [error] = answer.json()["errors"]
+        assert (error["in"], error["pointer"], error["code"]) == (place, "/to_run", "range")
+    alone = await admin.get(f"{customers}/", params={"segment_from": "lost", "from_run": run})
+    assert (alone.status_code, alone.json()["type"]) == (422, "/problems/validation")
+
+
 async def test_acquisition_by_campaign(connection: Connection, clock: Clock, as_role: AsRole) -> None:
     customer = await make_customer(connection, clock, acquisition_source="=web", acquisition_campaign="summer")
     await make_order(connection, clock, customer.id, "20")
@@ -157,6 +185,9 @@ async def test_segments_best_customers_and_the_programme_come_as_tables_too(
     assert sum(int(row["customers"]) for row in segments) == 6
     best = table(await admin.get(f"{url}/clv/analysis?limit=2", headers=as_csv))
     assert [row["customer_id"] for row in best] == [str(shop[5].id), str(shop[4].id)]
+    tenths = table(await admin.get(f"{url}/clv/analysis?table=deciles", headers=as_csv))
+    assert [row["decile"] for row in tenths] == [str(number) for number in range(1, 11)]
+    assert sum(int(row["customers"]) for row in tenths) == 6
     programme = table(await admin.get(f"{url}/loyalty/metrics", headers=as_csv))
     assert {"part": "total", "name": "issued", "customers": "", "points": "400", "liability": ""} in programme
     told = (await admin.get(f"{url}/loyalty/metrics")).json()

@@ -253,6 +253,21 @@ def test_a_shop_in_which_nobody_ever_stops_is_fitted_as_one(model: Model, seed: 
     assert float(expected_purchases(found, 20, 690, 700, 70)) == pytest.approx(20.5 / 730 * 70, rel=0.05)
 
 
+@pytest.mark.parametrize("model", models)
+@pytest.mark.parametrize("seed", [1, 6, 10])
+def test_a_shop_of_heavy_buyers_who_never_stop_is_fitted_at_the_edge(model: Model, seed: int) -> None:
+    """Purchases fall anywhere in the time of a customer, of whom few have many, as in the benchmarks' shop."""
+    chance = np.random.default_rng(seed)
+    age = np.floor(1095 * chance.random(600))
+    orders = np.minimum(900, np.floor(4 * np.log(chance.random(600)) ** 2)).astype(int)
+    days = [np.unique(np.floor(T * chance.random(count))) for T, count in zip(age, orders, strict=True)]
+    x = np.array([len(ago[ago < T]) for T, ago in zip(age, days, strict=True)], dtype=float)
+    last = np.array([T - ago.min() if bought else 0 for T, ago, bought in zip(age, days, x, strict=True)])
+    found = fit(x, last, age, model=model)
+    assert found.converged
+    assert found.a < 0.01
+
+
 @pytest.mark.parametrize(
     "row",
     [([], [], []), ([1], [5], [4]), ([-1], [0], [4]), ([0], [2], [4]), ([1], [1], [np.inf]), ([1], [np.nan], [4])],

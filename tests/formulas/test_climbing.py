@@ -35,6 +35,15 @@ def test_steps_that_lead_down_are_shortened() -> None:
     assert top.place == pytest.approx(peak, abs=1e-8)
 
 
+def test_a_climb_that_begins_in_a_valley_leads_out_of_it() -> None:
+    def wave(place: Numbers) -> tuple[float, Numbers]:
+        return float(np.cos(place).sum()), -np.sin(place)
+
+    top = climb(wave, np.array([3.0]), np.eye(1) / 10)
+    assert top.converged
+    assert top.place == pytest.approx([0.0], abs=1e-8)
+
+
 def test_where_the_function_rises_for_ever_the_edge_is_the_top() -> None:
     def ridge(place: Numbers) -> tuple[float, Numbers]:
         return float(place[0]) - float(place[1] - 1) ** 2, np.array([1.0, -2 * (place[1] - 1)])
@@ -42,6 +51,22 @@ def test_where_the_function_rises_for_ever_the_edge_is_the_top() -> None:
     top = climb(ridge, np.zeros(2), np.eye(2))
     assert top.converged
     assert top.place == pytest.approx([farthest, 1], abs=1e-7)
+
+
+def test_at_an_edge_the_climb_goes_on_along_it_as_straight_as_elsewhere() -> None:
+    """The first parameter rises for ever and bends the second one's slope: what is known of both is taken apart."""
+    seen: list[Numbers] = []
+
+    def ridge(place: Numbers) -> tuple[float, Numbers]:
+        seen.append(place)
+        first, second = place[0] / farthest, place[1]
+        away = second - 2 * first
+        return first - away**2, np.array([1.0 + 4 * away, -2 * away * farthest]) / farthest
+
+    top = climb(ridge, np.zeros(2), np.array([[1000.0, 200.0], [200.0, 41.0]]))
+    assert top.converged
+    assert top.place == pytest.approx([farthest, 2], abs=1e-7)
+    assert len(seen) < 15
 
 
 def test_a_top_that_can_never_be_reached_is_given_up() -> None:

@@ -9,6 +9,7 @@ from regulars.formulas.clv import (
     CLVRules,
     customer_lifetime_value,
     default_multipliers,
+    shares_in_tenths_of_percent,
     value_ranges,
     window_share,
 )
@@ -102,3 +103,18 @@ def test_ranges_rise_in_round_steps_and_reach_the_high_value(high: Decimal, coun
 def test_ranges_end_at_the_first_round_number_that_is_high_enough() -> None:
     assert value_ranges(Decimal(612), 5) == [0, 100, 200, 500, 1000]
     assert value_ranges(Decimal(0), 4) == [0, 1, 2, 5]
+
+
+@given(st.lists(st.decimals(0, 10**9, places=4), max_size=12))
+def test_shares_add_up_to_the_whole_and_lie_within_a_step_of_the_exact_ones(amounts: list[Decimal]) -> None:
+    shares, total = shares_in_tenths_of_percent(amounts), sum(amounts)
+    assert len(shares) == len(amounts)
+    assert sum(shares) == (1 if total else 0)
+    for share, amount in zip(shares, amounts, strict=True):
+        assert abs(share * total - amount) < total * Decimal("0.001") or share == amount == 0
+
+
+@given(st.lists(st.decimals(0, 10**6, places=2), min_size=10, max_size=10))
+def test_a_better_tenth_never_has_the_smaller_share(amounts: list[Decimal]) -> None:
+    shares = shares_in_tenths_of_percent(sorted(amounts, reverse=True))
+    assert shares == sorted(shares, reverse=True)

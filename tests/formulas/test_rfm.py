@@ -21,6 +21,7 @@ from regulars.formulas.rfm import (
     rfm_segment,
     segment_table,
 )
+from regulars.formulas.segment_rules import rule_of, segment_rules
 
 Span = tuple[int, int]
 Rule = tuple[RFMSegment, Span, Span, Span]
@@ -67,6 +68,15 @@ def test_the_table_has_every_cell_once_and_agrees_with_its_file() -> None:
     assert len(rows) == len(segment_table()) == 125
     for recency, frequency, monetary, segment in rows:
         assert rfm_segment(int(recency), int(frequency), int(monetary)) == segment
+
+
+def test_each_cell_is_explained_by_the_rule_that_made_its_segment() -> None:
+    assert [(rule.segment, rule.recency, rule.frequency, rule.monetary) for rule in segment_rules] == rules
+    assert [rule.number for rule in segment_rules] == list(range(1, 12))
+    for scores, segment in segment_table().items():
+        rule, cell = rule_of(scores), (scores.recency, scores.frequency, scores.monetary)
+        assert rule.segment == segment
+        assert (rule.steps_to(scores) == (0, 0, 0)) == bool(matches(cell))
 
 
 def test_the_rules_leave_68_cells_open_and_give_8_cells_two_segments() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from uuid import UUID
 
 from regulars.analytics.modelled_values import ModelledValue, modelled_value
@@ -11,7 +11,7 @@ from regulars.analytics.models import (
     PurchaseFacts,
     ScoringRequest,
     ScoringRun,
-    ValueConcentration,
+    ValuePercentile,
     ValueRange,
     ValueSummary,
 )
@@ -23,6 +23,7 @@ from regulars.analytics.schemas import (
     CLVAnalysisResponse,
     CLVCalculationRequest,
     CLVConcentration,
+    CLVDecile,
     CLVDistribution,
     CLVInputs,
     CLVModelInputs,
@@ -33,7 +34,14 @@ from regulars.analytics.schemas import (
 from regulars.analytics.scores import ScoreOrigin, ScoreReader
 from regulars.customers.masking import mask_email, mask_name
 from regulars.customers.repository_scores import TopCustomer, WindowShares
-from regulars.formulas.clv import CLVRules, LifetimeValue, customer_lifetime_value, value_ranges, window_share
+from regulars.formulas.clv import (
+    CLVRules,
+    LifetimeValue,
+    customer_lifetime_value,
+    shares_in_tenths_of_percent,
+    value_ranges,
+    window_share,
+)
 from regulars.formulas.rfm import RFMSegment
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
@@ -130,6 +138,7 @@ class CLVService(ScoringService):
                 "historic_value": self._money(found.facts.net),
                 "as_of": origin.period.as_of,
                 "run_id": origin.run.id if origin.run else None,
+                "coverage": origin.run.coverage if origin.run else None,
                 "calculated_at": origin.calculated_at,
                 "inputs": self._inputs(found),
                 "model": self._model_inputs(found.modelled) if found.modelled else None,
@@ -181,10 +190,12 @@ class CLVService(ScoringService):
             days_known=found.days_known,
             probability_active=found.probability_active,
             expected_orders=found.expected_orders,
+            discounted_orders=found.discounted_orders,
             expected_order_value=self._money(found.expected_order_value),
             last_period=format_money(found.last_net, self._settings.currency),
             margin=found.model.terms.margin,
             discount=found.model.terms.discount,
+            share=found.model.terms.share,
             parameters=found.model.parameters,
         )
 
@@ -194,7 +205,7 @@ class CLVService(ScoringService):
         summary = await self._analytics.get_clv_summary(shares)
         bounds = value_ranges(summary.high)
         ranges = await self._analytics.get_clv_distribution(bounds, shares)
-        concentration = await self._analytics.get_clv_concentration(concentration_percents, shares)
+        ranked = await self._analytics.get_clv_percentiles(shares)
         top = await self._scores.get_top_customers_by_clv(limit, shares)
         members = _run_members(run) | {
             "customers": summary.customers,
@@ -203,7 +214,8 @@ class CLVService(ScoringService):
             "average": self._money(summary.average),
             "median": self._money(summary.median),
             "distribution": self._distribution(bounds, ranges, summary),
-            "concentration": [self._concentrated(best, summary) for best in concentration],
+            "concentration": self._concentration(ranked, summary) if ranked else [],
+            "deciles": self._deciles(ranked),
             "top_customers": [self._top(customer, masked=not by.sees_identifiers()) for customer in top],
         }
         return CLVAnalysisResponse.model_validate(members)
@@ -225,13 +237,33 @@ class CLVService(ScoringService):
             if lower is not None
         ]
 
-    def _concentrated(self, best: ValueConcentration, summary: ValueSummary) -> CLVConcentration:
-        return CLVConcentration(
-            top_percent=best.percent,
-            customers=best.customers,
-            total=format_money(best.total, self._settings.currency),
-            share=float(best.total / summary.total) if summary.total else 0.0,
-        )
+    def _concentration(self, ranked: list[ValuePercentile], summary: ValueSummary) -> list[CLVConcentration]:
+        best = [(percent, *_held(ranked, 0, percent)) for percent in concentration_percents]
+        return [
+            CLVConcentration(
+                top_percent=percent,
+                customers=customers,
+                total=format_money(total, self._settings.currency),
+                share=float(total / summary.total) if summary.total else 0.0,
+            )
+            for percent, customers, total in best
+        ]
+
+    def _deciles(self, ranked: list[ValuePercentile]) -> list[CLVDecile]:
+        tenths = [_held(ranked, after, after + 10) for after in range(0, 100, 10)]
+        shares = shares_in_tenths_of_percent([total for _, total in tenths])
+        return [
+            CLVDecile(
+                decile=number,
+                customers=customers,
+                total=format_money(total, self._settings.currency),
+                share=float(share),
+                cumulative_share=float(cumulative),
+            )
+            for number, ((customers, total), share, cumulative) in enumerate(
+                zip(tenths, shares, accumulate(shares), strict=True), start=1
+            )
+        ]
 
     def _top(self, customer: TopCustomer, *, masked: bool) -> CLVTopCustomer:
         segment = RFMSegment(customer.segment) if customer.segment else None
@@ -252,6 +284,12 @@ class CLVService(ScoringService):
 
     def _money(self, amount: Decimal | None) -> str | None:
         return None if amount is None else format_money(amount, self._settings.currency)
+
+
+def _held(ranked: list[ValuePercentile], after: int, until: int) -> tuple[int, Decimal]:
+    """Customers between two percents of the ranking, and what they hold together."""
+    among = [part for part in ranked if after < part.number <= until]
+    return sum(part.customers for part in among), sum((part.total for part in among), Decimal(0))
 
 
 def _window_shares(run: ScoringRun | None) -> WindowShares | None:

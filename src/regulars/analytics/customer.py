@@ -4,6 +4,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from regulars.analytics.clv import CLVService
+from regulars.analytics.explained_segments import explained_segment
+from regulars.analytics.explained_values import explained_value
 from regulars.analytics.repository import AnalyticsRepository
 from regulars.analytics.rfm import RFMService
 from regulars.analytics.schemas_customer import (
@@ -14,6 +16,7 @@ from regulars.analytics.schemas_customer import (
     PurchaseHistorySummary,
     SegmentStep,
 )
+from regulars.analytics.schemas_explanation import CustomerAnalyticsExplanation
 from regulars.customers.access import require_visible
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.repository_purchases import CategoryOfPurchases, PurchaseHistory
@@ -66,6 +69,16 @@ class AnalyticsService:
                 SegmentStep.model_validate(step)
                 for step in await self._analytics.get_segment_steps(customer_id, limit=segment_steps_shown)
             ],
+        )
+
+    async def explain_customer_analytics(self, customer_id: UUID, *, by: Principal) -> CustomerAnalyticsExplanation:
+        """Why this segment and why this value, fact by fact; refuses as `get_purchase_history()` does."""
+        rfm = RFMService(self._connection, self._settings, self._clock)
+        clv = CLVService(self._connection, self._settings, self._clock)
+        return CustomerAnalyticsExplanation(
+            customer_id=customer_id,
+            segment=explained_segment(await rfm.get_customer_rfm(customer_id, by), self._settings.currency),
+            value=explained_value(await clv.get_customer_clv(customer_id, by), self._settings.currency),
         )
 
     async def _purchases(self, customer_id: UUID, period: PurchaseHistoryQuery) -> PurchaseHistorySummary:

@@ -32,15 +32,23 @@ class LiveScoring:
         self._clock = clock
         self._live = LiveScoreRepository(connection)
 
+    async def hold_off_runs(self) -> bool:
+        """Let no run begin until this transaction ends; False if one is at work.
+
+        To be asked before the instant is taken at which purchases count as changed. A run at work then began before
+        that instant, so that the customer is stale after it; any other run will see the purchases.
+        """
+        return await self._live.is_free()
+
     async def rescore(self, customer_id: UUID) -> None:
         """Bring scores, segment and lifetime value of a customer up to the purchases known by now.
 
-        Nothing happens before the first full run, and while a run is at work: that would make the sale wait for the
-        run. Then the score is stale, as one finds it when purchases change without live scoring.
+        Runs must be held off, or the sale would wait for them. Without live scoring, and before the first full run,
+        nothing happens: the score is stale, as after a run that was at work.
 
         Lifetime values follow if the latest run of them was by the formula.
         """
-        if not self._settings.live_scoring or not await self._live.is_free():
+        if not self._settings.live_scoring:
             return
         basis = await self._basis()
         if basis is None or basis.live_run_id is None:

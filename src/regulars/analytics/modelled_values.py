@@ -8,7 +8,7 @@ import numpy as np
 
 from regulars.analytics.models import PurchaseFacts
 from regulars.analytics.value_models import Histories, ValueModel
-from regulars.formulas.buytilldie import probability_alive
+from regulars.formulas.buytilldie import discounted_purchases, probability_alive
 from regulars.formulas.gammagamma import expected_mean
 
 _digits = Decimal("0.0001")
@@ -26,6 +26,7 @@ class ModelledValue:
         days_known: T.
         probability_active: That the customer has not stopped.
         expected_orders: In the window.
+        discounted_orders: The same, later ones counted for less by the terms of the model.
         expected_order_value: Of a purchase day, before any margin; None where nothing was brought.
         last_net: What the last days brought, as many as the window has.
     """
@@ -37,6 +38,7 @@ class ModelledValue:
     days_known: int
     probability_active: float
     expected_orders: float
+    discounted_orders: float
     expected_order_value: Decimal | None
     last_net: Decimal
 
@@ -65,6 +67,9 @@ def modelled_value(model: ValueModel, facts: PurchaseFacts) -> ModelledValue | N
         days_known=age,
         probability_active=float(probability_alive(model.purchases, x, t_x, age)),
         expected_orders=float(forecast.expected_orders[0]),
+        discounted_orders=float(
+            discounted_purchases(model.purchases, x, t_x, age, float(terms.window_days), terms.discount)
+        ),
         expected_order_value=order_value,
         last_net=last_net,
     )

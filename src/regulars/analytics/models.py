@@ -252,13 +252,13 @@ class ValueRange:
 
 
 @dataclass(frozen=True)
-class ValueConcentration:
-    """How much of the value the best customers hold.
+class ValuePercentile:
+    """A hundredth of the customers with orders, by falling value.
 
     Attributes:
-        percent: The best so many percent of the customers.
+        number: 1 for the best.
     """
 
-    percent: int
+    number: int
     customers: int
     total: Decimal

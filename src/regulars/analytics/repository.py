@@ -12,7 +12,7 @@ from regulars.analytics.models import (
     Period,
     PurchaseFacts,
     SegmentChange,
-    ValueConcentration,
+    ValuePercentile,
     ValueRange,
     ValueSummary,
 )
@@ -121,12 +121,13 @@ class AnalyticsRepository(Repository):
             shares_parameter(shares) | {"bounds": list(bounds)},
         )
 
-    async def get_clv_concentration(
-        self, percents: Sequence[int], shares: WindowShares | None = None
-    ) -> list[ValueConcentration]:
-        """What the best so many percent of the customers with orders hold together."""
+    async def get_clv_percentiles(self, shares: WindowShares | None = None) -> list[ValuePercentile]:
+        """Hundredths of the customers with orders by falling value; those without customers are left out.
+
+        The first p of them are the best p percent, the number of customers rounded up.
+        """
         return await self._all(
-            ValueConcentration,
+            ValuePercentile,
             _valued.format(value=value_of(shares))
             + SQL("""
                 , ranked AS (
@@ -134,11 +135,11 @@ class AnalyticsRepository(Repository):
                     FROM valued
                     WHERE has_orders
                 )
-                SELECT best.percent, count(*) AS customers, sum(value) AS total
-                FROM unnest(%(percents)s::integer[]) AS best (percent)
-                JOIN ranked ON place <= ceil(customers * best.percent / 100.0)
-                GROUP BY best.percent
-                ORDER BY best.percent
+                SELECT (1 + (place - 1) * 100 / customers)::integer AS number, count(*) AS customers,
+                       sum(value) AS total
+                FROM ranked
+                GROUP BY number
+                ORDER BY number
             """),
-            shares_parameter(shares) | {"percents": list(percents)},
+            shares_parameter(shares),
         )

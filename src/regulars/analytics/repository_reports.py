@@ -1,6 +1,5 @@
 """Sums over customers and orders, by month and by segment. They count customers who are neither deleted nor erased."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,7 +8,7 @@ from uuid import UUID
 
 from psycopg.sql import SQL
 
-from regulars.kit.database import Repository
+from regulars.customers.repository_segments import RunMomentRepository, segments_at_two_moments
 
 Grouping: TypeAlias = Literal["month", "source", "campaign"]
 
@@ -68,30 +67,13 @@ class ActivityCount:
 
 _valid = SQL("o.cancelled_on IS NULL AND (o.refunded_total < o.total OR o.total = 0)")
 
-# The segment at a moment is the one before the first change after it, or else the present one: only changes are read.
-_segments_at = SQL("""
-    SELECT DISTINCT ON (customer_id) customer_id, segment_before AS segment
-      FROM segment_history
-     WHERE changed_at > {moment}
-     ORDER BY customer_id, changed_at, run_id
-""")
-
 _movement = SQL("""
-    WITH later_than_first AS ({first}), later_than_second AS ({second})
     SELECT segment_before, segment, count(*) AS customers
-      FROM (SELECT CASE WHEN f.customer_id IS NULL THEN s.segment ELSE f.segment END AS segment_before,
-                   CASE WHEN l.customer_id IS NULL THEN s.segment ELSE l.segment END AS segment
-              FROM customer_scores s
-              JOIN customers c ON c.id = s.customer_id
-              LEFT JOIN later_than_first f ON f.customer_id = s.customer_id
-              LEFT JOIN later_than_second l ON l.customer_id = s.customer_id
-             WHERE c.deleted_at IS NULL AND c.erased_at IS NULL) AS moved
-     WHERE segment IS NOT NULL
+      FROM ({segments}) AS moved
+      JOIN customers c ON c.id = moved.customer_id
+     WHERE c.deleted_at IS NULL AND c.erased_at IS NULL AND segment IS NOT NULL
      GROUP BY segment_before, segment
-""").format(
-    first=_segments_at.format(moment=SQL("%(first)s::timestamptz")),
-    second=_segments_at.format(moment=SQL("%(second)s::timestamptz")),
-)
+""").format(segments=segments_at_two_moments)
 
 _acquisition = SQL("""
     WITH grouped AS (
@@ -180,12 +162,12 @@ _activity = SQL("""
 """).format(valid=_valid)
 
 
-class ReportRepository(Repository):
+class ReportRepository(RunMomentRepository):
     """Reports of one moment; nothing is locked."""
 
     async def get_rfm_movement(self, first: datetime, second: datetime) -> list[MovementCount]:
         """Customers by their segment at two moments; who had none at the second is left out."""
-        return await self._all(MovementCount, _movement, {"first": first, "second": second})
+        return await self._all(MovementCount, _movement, {"first_moment": first, "second_moment": second})
 
     async def get_acquisition_metrics(
         self, since: datetime, until: datetime, *, by: Grouping, most: int, timezone: str
@@ -238,17 +220,6 @@ class ReportRepository(Repository):
             "timezone": timezone,
         }
         return await self._all(ActivityCount, _activity, parameters)
-
-    async def get_moments(self, run_ids: Sequence[UUID]) -> dict[UUID, datetime]:
-        """When finished runs with RFM scores looked at the shop; unknown ones are left out."""
-        rows = await self._rows(
-            """
-            SELECT id, started_at FROM scoring_runs
-             WHERE id = ANY (%s) AND kind IN ('rfm', 'all') AND finished_at IS NOT NULL
-            """,
-            [list(run_ids)],
-        )
-        return dict(rows)
 
     async def get_latest_run_ids(self, count: int) -> list[UUID]:
         """The latest finished runs that scored everyone, newest first."""

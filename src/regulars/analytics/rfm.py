@@ -85,6 +85,7 @@ class RFMService(ScoringService):
             as_of=origin.period.as_of,
             history_days=origin.period.history_days,
             run_id=origin.run.id if origin.run else None,
+            coverage=origin.run.coverage if origin.run else None,
             calculated_at=origin.calculated_at,
             edges=RFMEdgesResponse.of(edges, self._settings.currency) if edges else None,
             is_stale=segment is not None and not self._confirms(edges, facts, scores, segment),

@@ -105,9 +105,10 @@ class ScoringService:
             OperatorError: a multiplier in the settings cannot be used.
         """
         rules = clv_rules(self._settings)
+        started_at = self._clock.now()  # before purchases can change without waiting for this run
         await self._runs.wait_for_turn()
         await self._stage.prepare()
-        started_at, watch = self._clock.now(), Stopwatch()
+        watch = Stopwatch()
         plan = await self._planned(self._settled(request))
         run_id = await self._runs.start(plan.request, plan.coverage, started_at)
         population = await self._collected(plan)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from regulars.analytics.models import Method, ScoringRun, StoredEdges
+from regulars.analytics.models import Coverage, Method, ScoringRun, StoredEdges
 from regulars.analytics.value_models import ModelRefusal
 from regulars.formulas.clv import CLVReason
 from regulars.formulas.rfm import RFMSegment
@@ -113,6 +113,7 @@ class RFMScoresResponse(ResponseSchema):
     as_of: Day = Field(description="The store's day of the scores; today until scored.")
     history_days: int | None = Field(description="How far back orders count; null for all of them.")
     run_id: Id | None = Field(description="The run that found or confirmed the scores.")
+    coverage: Coverage | None = Field(description="Whom that run wrote; `live`: one customer, as a purchase came.")
     calculated_at: Instant | None
     edges: RFMEdgesResponse | None
     is_stale: bool = Field(description="Whether what is known by now gives other scores.")
@@ -177,10 +178,12 @@ class CLVModelInputs(ResponseSchema):
     days_known: int = Field(description="T: from the first order to `as_of`.")
     probability_active: float = Field(description="That the customer has not stopped; for churn, see `p_buy`.")
     expected_orders: float = Field(description="In the window.")
+    discounted_orders: float = Field(description="The same, later ones counted for less by `discount`.")
     expected_order_value: MoneyText | None = Field(description="Of a day with orders; null where nothing was brought.")
     last_period: MoneyText = Field(description="What the last `window_days` brought.")
     margin: float
     discount: float
+    share: float = Field(description="The model's part of the value; the rest is what the last period brought.")
     parameters: dict[str, float] = Field(description="r, alpha (in weeks), a, b; p, q, gamma.")
 
 
@@ -211,6 +214,7 @@ class CLVResponse(ResponseSchema):
     historic_value: MoneyText = Field(description="What the customer has brought so far: net of refunds.")
     as_of: Day = Field(description="The store's day of the value; today until calculated.")
     run_id: Id | None = Field(description="The run that found or confirmed the value.")
+    coverage: Coverage | None = Field(description="Whom that run wrote; `live`: one customer, as a purchase came.")
     calculated_at: Instant | None
     inputs: CLVInputs
     model: CLVModelInputs | None = Field(description="Null under `seed` and before the first order.")
@@ -253,6 +257,16 @@ class CLVConcentration(ResponseSchema):
     share: float = Field(description="Of the value of all customers, 0 to 1.")
 
 
+class CLVDecile(ResponseSchema):
+    """A tenth of the customers with orders, by falling value."""
+
+    decile: int = Field(description="1 is the best tenth.")
+    customers: int
+    total: MoneyText
+    share: float = Field(description="Of the value of all, in steps of 0.1 %: the ten add up to 1, or are all 0.")
+    cumulative_share: float = Field(description="Of this tenth and all better ones.")
+
+
 class CLVAnalysisResponse(ResponseSchema):
     """The lifetime values of all customers."""
 
@@ -273,6 +287,7 @@ class CLVAnalysisResponse(ResponseSchema):
     median: MoneyText
     distribution: list[CLVDistribution]
     concentration: list[CLVConcentration]
+    deciles: list[CLVDecile] = Field(description="Ten rows, best first.")
     top_customers: list[CLVTopCustomer]
 
 

@@ -1,6 +1,6 @@
 """CLV Calculation: calculate lifetime values, sum them up, explain the value of one customer."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Response
 
@@ -24,6 +24,10 @@ router = Router(prefix="/api/v1/retail-customers", tags=["CLV Calculation"])
 MayRun = Annotated[Principal, requires("analytics:run")]
 MayRead = Annotated[Principal, requires("analytics:read")]
 TopCustomers = Annotated[int, Query(ge=1, le=100, description="How many of the best customers to return.")]
+
+TableName = Annotated[
+    Literal["top_customers", "deciles"], Query(description="Which part of the answer a CSV file has.")
+]
 
 
 async def clv_service(connection: TransactionDep, settings: SettingsDep, clock: ClockDep) -> CLVService:
@@ -61,11 +65,12 @@ async def calculate_clv(
     **as_table,
 )
 async def get_clv_analysis(
-    clv: CLVDep, caller: MayRead, answer: ReportFormatDep, limit: TopCustomers = 10
+    clv: CLVDep, caller: MayRead, answer: ReportFormatDep, limit: TopCustomers = 10, table: TableName = "top_customers"
 ) -> CLVAnalysisResponse | Response:
-    """Totals, ranges, how much the best customers hold, and who they are; these alone by `Accept: text/csv`."""
+    """Totals, ranges, what the best customers hold, and who they are. `Accept: text/csv` gives one of the tables."""
     analysis = await clv.get_clv_analysis(by=caller, limit=limit)
-    return answer("clv-top-customers", analysis, analysis.top_customers)
+    rows = analysis.deciles if table == "deciles" else analysis.top_customers
+    return answer(f"clv-{table.replace('_', '-')}", analysis, rows)
 
 
 async def backtest_service(connection: TransactionDep, settings: SettingsDep, clock: ClockDep) -> BacktestService:

@@ -6,6 +6,7 @@ from fastapi import Depends, Query
 
 from regulars.analytics.customer import AnalyticsService
 from regulars.analytics.schemas_customer import CustomerAnalytics, PurchaseHistoryQuery, PurchaseHistorySummary
+from regulars.analytics.schemas_explanation import CustomerAnalyticsExplanation
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.routing import Router
@@ -54,3 +55,17 @@ async def get_purchase_history(
 async def get_customer_analytics(customer_id: Id, analytics: AnalyticsDep, caller: MayRead) -> CustomerAnalytics:
     """Profile, purchases, points, scores and lifetime value with what explains them, and the way through segments."""
     return await analytics.get_customer_analytics(customer_id, by=caller)
+
+
+@router.get(
+    "/{customer_id}/analytics/explain",
+    operation_id="explain_customer_analytics",
+    summary="Explain the segment and the value of a customer",
+    tags=["Analytics"],
+    refusals=[CustomerErased],
+)
+async def explain_customer_analytics(
+    customer_id: Id, analytics: AnalyticsDep, caller: MayRead
+) -> CustomerAnalyticsExplanation:
+    """Each fact as a number and in a sentence: measures, edges and rule of the segment, factors of the value."""
+    return await analytics.explain_customer_analytics(customer_id, by=caller)

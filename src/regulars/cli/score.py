@@ -126,7 +126,7 @@ def _print(run: ScoringRun, segments: list[RFMSegmentDistribution], settings: Se
             f"{segment.revenue_share:.1%}",
             segment.average_clv,
         )
-    console = Console()
+    console = Console(width=None if Console().is_terminal else 110)
     console.print(table)
     console.print(
         f"{run.counts['scored']:,} customers scored, {run.counts['changed']:,} changed,"

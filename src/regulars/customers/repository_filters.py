@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any, LiteralString, TypeAlias
 
 from psycopg.sql import SQL, Composable, Placeholder
 
+from regulars.customers.repository_segments import segments_at_two_moments
 from regulars.customers.schemas_search import RetailCustomerSearchFilters
 from regulars.formulas.rfm import RFMSegment
 from regulars.formulas.tiers import LoyaltyTier
@@ -34,12 +35,27 @@ Rule: TypeAlias = Callable[[str, Any, Clock], Conditions]
 
 
 def conditions_of(filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions:
-    """What the filters ask for, except for e-mail, phone and number, which are looked up among the claims."""
+    """What the filters ask for, except for what has to be looked up first.
+
+    That is e-mail, phone and number, and two runs, with which `rfm_segment` is the one in the second of them.
+    """
     found = Conditions((SQL("c.erased_at IS NULL" if filters.include_deleted else "c.deleted_at IS NULL"),))
     for name, value in filters.given().items():
-        if name in rules:
+        if name in rules and not (name == "rfm_segment" and filters.segment_from):
             found += rules[name](name, value, clock)
     return found + _ordered_within(filters.ordered_from, filters.ordered_to) + _expiring_within(filters, clock)
+
+
+def moved_between(filters: RetailCustomerSearchFilters, first: datetime, second: datetime) -> Conditions:
+    """Was in `segment_from` at the first moment and in `rfm_segment`, if any is asked for, at the second."""
+    before = SQL("IS NULL") if filters.segment_from == "none" else SQL("= {}").format(Placeholder("segment_from"))
+    after = SQL("= ANY({})").format(Placeholder("rfm_segment")) if filters.rfm_segment else SQL("IS NOT NULL")
+    moved = SQL("c.id IN (SELECT customer_id FROM ({}) AS moved WHERE segment_before {} AND segment {})").format(
+        segments_at_two_moments, before, after
+    )
+    segments = [segment.value for segment in filters.rfm_segment]
+    named = {"segment_from": filters.segment_from, "rfm_segment": segments}
+    return Conditions((moved,), {**named, "first_moment": first, "second_moment": second})
 
 
 def _unchanged(value: Any) -> Any:  # noqa: ANN401 - any filter's value

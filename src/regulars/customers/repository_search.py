@@ -9,11 +9,12 @@ from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository_columns import customer_rows, joined_tables
-from regulars.customers.repository_filters import Conditions, conditions_of
+from regulars.customers.repository_filters import Conditions, conditions_of, moved_between
 from regulars.customers.repository_orders import parts_of
-from regulars.customers.schemas_search import RetailCustomerSearchFilters
+from regulars.customers.repository_segments import RunMomentRepository
+from regulars.customers.schemas_search import RetailCustomerListQuery, RetailCustomerSearchFilters
 from regulars.kit.clock import Clock
-from regulars.kit.database import Repository
+from regulars.kit.validation import Place, Validation
 
 counted_exactly = 10_000
 # Few enough that whoever waits for the same process does not notice.
@@ -42,7 +43,7 @@ class CustomerCount:
     is_estimate: bool
 
 
-class CustomerSearchRepository(Repository):
+class CustomerSearchRepository(RunMomentRepository):
     """Reading many customers at once."""
 
     async def search_customers(self, filters: RetailCustomerSearchFilters, clock: Clock) -> list[RetailCustomer]:
@@ -106,8 +107,12 @@ class CustomerSearchRepository(Repository):
         return {row[0]: row[1] for row in rows}
 
     async def _conditions(self, filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions | None:
-        """The conditions of the filters; None if an identifier among them belongs to nobody."""
-        found = conditions_of(filters, clock)
+        """The conditions of the filters; None if an identifier among them belongs to nobody.
+
+        Raises:
+            Validation: a run that they name is unknown, not finished, or made no scores.
+        """
+        found = conditions_of(filters, clock) + await self._moved(filters)
         for kind, value in (("email", filters.email), ("phone", filters.phone), ("number", filters.customer_number)):
             if value is not None:
                 customer_id = await self.find_claim(kind, value)
@@ -116,6 +121,17 @@ class CustomerSearchRepository(Repository):
                 owner = f"owner_by_{kind}"
                 found += Conditions((SQL("c.id = {}").format(Placeholder(owner)),), {owner: customer_id})
         return found
+
+    async def _moved(self, filters: RetailCustomerSearchFilters) -> Conditions:
+        """Who moved between two runs, if the filters ask for that."""
+        if filters.from_run is None or filters.to_run is None:
+            return Conditions()
+        moments = await self.get_moments([filters.from_run, filters.to_run])
+        place: Place = "query" if isinstance(filters, RetailCustomerListQuery) else "body"
+        for name, run_id in (("from_run", filters.from_run), ("to_run", filters.to_run)):
+            if run_id not in moments:
+                raise Validation.at(f"/{name}", "range", "must be a finished run that made RFM scores", place=place)
+        return moved_between(filters, moments[filters.from_run], moments[filters.to_run])
 
     async def _page(self, conditions: Conditions, filters: RetailCustomerSearchFilters) -> list[UUID]:
         """The ids of the page, part by part of the order."""

@@ -1,8 +1,8 @@
 """The one set of filters: the list, the search, the export and the segments of people all take it."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from regulars.customers.schemas import CustomerNumberText, EmailText, Name, PhoneText, Place, Word
@@ -31,6 +31,13 @@ SortKey: TypeAlias = Literal[
     "-loyalty_points", "-loyalty_points_lifetime",
     "-rfm_recency_score", "-rfm_frequency_score", "-rfm_monetary_score",
 ]  # fmt: skip
+
+SegmentBefore: TypeAlias = Literal[
+    "champion", "loyal", "potential_loyalist", "new_customer", "promising", "need_attention", "about_to_sleep",
+    "at_risk", "cant_lose_them", "hibernating", "lost", "prospect",
+    "none",
+]  # fmt: skip
+"""A segment, or that there was none yet."""
 
 _ranges = {"_max": "_min", "_to": "_from"}
 _no_filters = {"sort", "limit", "offset", "include_deleted"}
@@ -68,6 +75,13 @@ class RetailCustomerSearchFilters(RequestSchema):
     points_expiring_from: Day | None = Field(default=None, description="Has points that expire in the period.")
     points_expiring_to: Day | None = None
     rfm_segment: Segments = []
+    segment_from: SegmentBefore | None = Field(
+        default=None,
+        description="Was in this segment in the run `from_run` (`none`: had none yet) and had one in the run `to_run`:"
+        " one of `rfm_segment`, if any is given, which then says nothing about the present.",
+    )
+    from_run: Id | None = Field(default=None, description="A finished run that made RFM scores; with `segment_from`.")
+    to_run: Id | None = Field(default=None, description="The other run.")
     rfm_recency_score_min: Score | None = None
     rfm_recency_score_max: Score | None = None
     rfm_frequency_score_min: Score | None = None
@@ -123,6 +137,13 @@ class RetailCustomerSearchFilters(RequestSchema):
                     "range", "{expected}", {"expected": f"must not be below {name.removesuffix(end)}{start}"}
                 )
         return value
+
+    @model_validator(mode="after")
+    def _runs_and_segment_go_together(self) -> Self:
+        given = [value is not None for value in (self.segment_from, self.from_run, self.to_run)]
+        if any(given) and not all(given):
+            raise PydanticCustomError("range", "{expected}", {"expected": "segment_from, from_run, to_run go together"})
+        return self
 
     def given(self) -> dict[str, Any]:
         """The filters that were set, without sorting, paging and `include_deleted`."""

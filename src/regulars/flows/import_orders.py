@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from regulars.analytics.live import LiveScoring
 from regulars.flows.importing.awards import OrderAwards
 from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.repository_products import ImportProductsRepository
@@ -89,6 +90,7 @@ class _OrdersImport(StagedImport):
     def __init__(self, connection: Connection, job: ImportJob) -> None:
         super().__init__(connection, job)
         self._awards = OrderAwards(connection, job.clock) if job.options.award else None
+        self._live = LiveScoring(connection, job.settings, job.clock)
         self._products = ImportProductsRepository(connection)
         self._writing = WritingRepository(
             connection, source=job.source, currency=job.settings.currency, clock=job.clock, columns=job.rows.columns
@@ -120,7 +122,8 @@ class _OrdersImport(StagedImport):
             await self._products.write_products(self.job.clock.now())
 
     async def write(self, batch: Batch) -> Batch:
-        """Write the orders."""
+        """Write the orders; a run of scores that begins now waits for them."""
+        await self._live.hold_off_runs()
         await self._writing.write(batch)
         if self.job.options.events:
             await self._writing.tell_recorded(batch)

@@ -138,8 +138,11 @@ class OrderChanges:
 
     async def follow(self, buyer: RetailCustomer) -> None:
         """Bring metrics and scores of the customer up to the orders."""
+        live = LiveScoring(self._connection, self._settings, self._clock)
+        is_free = await live.hold_off_runs()
         await RetailCustomerRepository(self._connection).update_purchase_metrics([buyer.id], now=self._clock.now())
-        await LiveScoring(self._connection, self._settings, self._clock).rescore(buyer.id)
+        if is_free:
+            await live.rescore(buyer.id)
 
     async def _reverse(self, order: Order, refund_id: str, request: dict[str, object]) -> None:
         order = await self._orders.get(order.customer_id, order.id) or order

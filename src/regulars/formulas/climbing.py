@@ -69,7 +69,7 @@ def climb(slope: Slope, place: Numbers, curvature: Numbers) -> Top:
         if np.abs(gradient[free]).max(initial=0.0) < tolerance:
             return Top(place, value, converged=True)
         step = np.zeros_like(place)
-        step[free] = curvature[np.ix_(free, free)] @ gradient[free]
+        step[free] = _among(free, curvature) @ gradient[free]
         found = _uphill(slope, place, value, step * min(1.0, _longest_step / float(np.abs(step).max())))
         if found is None:
             if is_fresh:
@@ -80,6 +80,11 @@ def climb(slope: Slope, place: Numbers, curvature: Numbers) -> Top:
         curvature, is_fresh = _updated(curvature, higher - place, gradient - steeper), False
         place, gradient = higher, steeper
     return Top(place, value, converged=False)
+
+
+def _among(free: npt.NDArray[np.bool_], curvature: Numbers) -> Numbers:
+    """The inverse of the second derivatives by the free parameters, while the others stand still at the edge."""
+    return np.asarray(np.linalg.inv(np.linalg.inv(curvature)[np.ix_(free, free)]))
 
 
 def _uphill(slope: Slope, place: Numbers, value: float, step: Numbers) -> tuple[Numbers, float, Numbers] | None:

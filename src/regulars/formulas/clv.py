@@ -3,7 +3,7 @@
 The segment's multiplier scales the lifespan only. Nothing here is rounded; that happens once, at output.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -115,6 +115,26 @@ def customer_lifetime_value(
         orders_per_day=Decimal(orders) / age_days,
         lifespan_days=lifespan_days,
     )
+
+
+def shares_in_tenths_of_percent(amounts: Sequence[Decimal]) -> list[Decimal]:
+    """What part of their sum each amount is, from 0 to 1 in steps of 0.001, so that the parts add up to exactly 1.
+
+    Each is rounded down; the steps that are missing go to those that lost most, the earlier one on ties. Without any
+    money all parts are 0.
+
+    Args:
+        amounts: None below 0.
+    """
+    total = sum(amounts, Decimal(0))
+    if not total:
+        return [Decimal(0) for _ in amounts]
+    exact = [amount * 1000 / total for amount in amounts]
+    steps = [int(part) for part in exact]
+    lost_most = sorted(range(len(exact)), key=lambda place: steps[place] - exact[place])
+    for place in lost_most[: 1000 - sum(steps)]:
+        steps[place] += 1
+    return [Decimal(step) / 1000 for step in steps]
 
 
 def value_ranges(high: Decimal, count: int = 10) -> list[Decimal]:

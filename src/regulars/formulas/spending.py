@@ -27,6 +27,7 @@ _draws = 512
 _exact_purchases = 20.0
 _rows_at_once = 1000
 _step = 0.03
+_least_rate = 1e-150  # a draw from a gamma of a tiny shape is 0 to the last digit of a float
 _most_steps = 10_000.0
 _single_purchases, _purchase_step, _most_purchases = 64, 0.05, 1e6
 
@@ -84,7 +85,8 @@ def _amounts_if_alive(
     counts, amount, worth, boost = _points()
     bought = _purchases_if_alive(purchases, x, alpha_and_age, horizon, counts)
     orders = values.p * (x[:, None] + 1.0) + values.q
-    drawn = _gamma(values.p * np.maximum(bought, 1.0), amount, boost) / _gamma(orders, worth, boost)
+    rates = np.maximum(_gamma(orders, worth, boost), _least_rate)
+    drawn = _gamma(values.p * np.maximum(bought, 1.0), amount, boost) / rates
     return np.sort(np.where(bought > 0, drawn, 0.0), axis=1)
 
 

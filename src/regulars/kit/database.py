@@ -127,6 +127,8 @@ class Database:
             min_size=1,
             max_size=size,
             timeout=longest_wait_seconds,
+            # After a failure the pool waits ever longer. Whoever needs a connection then makes it begin anew, at once.
+            reconnect_timeout=longest_wait_seconds,
             open=False,
         )
 

@@ -22,7 +22,7 @@ from regulars.loyalty.plans import gain
 from regulars.loyalty.retries import with_retries
 
 batch_accounts = 500
-# Each move of an account leaves a version of its row that the next ones of the same transaction must pass.
+# How often an account moves in one transaction of many: each move leaves a version of the row that the next must pass.
 turns_at_once = 25
 
 

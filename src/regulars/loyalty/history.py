@@ -76,6 +76,7 @@ class HistoryService:
 
     async def write(self, histories: History, *, by: Principal) -> None:
         """Write each customer's events, which must be in the order of their instants and lie in the past."""
+        await self._ledger.transactions.go_by_keys()
         programme = await self._ledger.programmes.current()
         for turn in range(max(map(len, histories.values()), default=0)):
             events = {id_: history[turn] for id_, history in sorted(histories.items()) if turn < len(history)}
@@ -151,7 +152,7 @@ class HistoryService:
 async def write_histories(
     database: Transactions, clock: Clock, histories: History, *, by: Principal, at_once: int = 1
 ) -> None:
-    """Write the histories of any number of customers: in a transaction 500 of them, of each up to 25 events.
+    """Write the histories of any number of customers: in a transaction 500 of them, of each up to two events.
 
     Customers with equally many events come together: a few with many would keep the others waiting.
 

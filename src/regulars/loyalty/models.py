@@ -152,6 +152,8 @@ class LoyaltyTransactionCreate:
         qualifies: Whether it counts for the tier.
         lot_changes: Signed change of each existing lot.
         debt_change: Points of debt settled (positive) or made (negative).
+        spends: Whether its points are taken from the lots in the order of use as they are when it is written; then
+            none of the three above is given.
         expires_at: Shown with a gain; when its (first) lot expires.
     """
 
@@ -171,6 +173,7 @@ class LoyaltyTransactionCreate:
     new_lots: tuple[NewLot, ...] = ()
     lot_changes: tuple[tuple[UUID, int], ...] = ()
     debt_change: int = 0
+    spends: bool = False
 
     def taking(self, taken: Sequence[tuple[UUID, int]]) -> "LoyaltyTransactionCreate":
         """This use, taking from these lots; what they do not give becomes debt."""

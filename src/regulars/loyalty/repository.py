@@ -15,6 +15,16 @@ from regulars.loyalty.repository_posting import PostingRepository
 class LoyaltyTransactionRepository(PostingRepository):
     """Reads and writes the ledger. Every write expects the customers' accounts to be locked by this transaction."""
 
+    async def go_by_keys(self) -> None:
+        """Let the rest of the transaction read by keys only, whatever the statistics say of tables that grow fast.
+
+        A plan made while the tables were empty would read all of them, again for each batch.
+        """
+        await self._execute("""
+            SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+                set_config('enable_mergejoin', 'off', true)
+        """)
+
     async def add_notes(
         self, notes: Sequence[tuple[LoyaltyTransaction, str | None, Mapping[str, object] | None]]
     ) -> None:

@@ -1,11 +1,11 @@
 """What can be done with a customer's points."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from regulars.formulas.points import use
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
@@ -322,11 +322,12 @@ class LoyaltyService:
         by: Principal,
     ) -> LoyaltyTransaction:
         now, points = create.created_at, -create.points
-        lots = await self._ledger.transactions.get_open_lots(account.customer_id, now=now, points=points)
-        require_points(account, lots, points, now)
-        await self._ledger.write_off_due(account, lots, by=by)
-        taken, _ = use((lot for lot in lots if not lot.is_due(now)), points)
-        planned = create.taking(taken)
+        due = (await self._ledger.transactions.get_expired_points([account.customer_id], now=now)).get(
+            account.customer_id, []
+        )
+        require_points(account, due, points, now)
+        await self._ledger.write_off_due(account, due, by=by)
+        planned = replace(create, spends=True)
         return await self._ledger.write(Entry(account, planned, None, description, metadata))
 
     async def _read(self, customer_id: UUID, by: Principal) -> tuple[LoyaltyAccount, list[Deadline]]:

@@ -56,11 +56,10 @@ class OrderAwards:
 
 
 def _portions(lines: Sequence[AwardLine]) -> Iterator[list[tuple[int, AwardLine]]]:
-    """Numbered lines of up to 500 customers each, and of each customer up to 25, in their order.
+    """Numbered lines of up to 500 customers each, and of each customer up to two, in their order.
 
     Customers with equally many orders come together, because the lines of one customer are written one after the other:
-    a few with many orders would keep the others waiting. An account that moves hundreds of times in one transaction
-    gets slow, because each step must pass all the row's versions before it.
+    a few with many orders would keep the others waiting.
     """
     by_customer: dict[UUID, list[AwardLine]] = defaultdict(list)
     for line in lines:

@@ -95,6 +95,7 @@ class WritingRepository(Repository):
     ) -> None:
         super().__init__(connection)
         self._facts = {"source": source, "currency": currency, "now": clock.now(), "today": clock.today()}
+        self._clock = clock
         self._has_lines = "lines" in columns
 
     async def write(self, batch: Batch) -> None:
@@ -115,7 +116,8 @@ class WritingRepository(Repository):
             await self._execute(_insert_lines, facts)
         if batch.created or batch.updated:
             await self._execute(
-                recompute_metrics.format(touched=_touched, now=Placeholder("now"), valid=valid_order), facts
+                recompute_metrics.format(touched=_touched, now=Placeholder("now"), valid=valid_order),
+                facts | {"now": self._clock.now()},
             )
 
     async def tell_recorded(self, batch: Batch) -> None:
