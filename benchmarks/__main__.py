@@ -20,13 +20,13 @@ Size = Literal["toy", "small", "full"]
 programs: dict[str, dict[Size, str]] = {
     "earn_http": {
         "toy": "--customers 200 --rounds 0 --seconds 1",
-        "small": "--customers 5000 --rounds 3 --seconds 3",
+        "small": "--customers 5000 --rounds 2 --seconds 3",
         "full": "--customers 10000 --rounds 5 --seconds 10",
     },
     "imports": {
-        "toy": "--orders 1000 --rounds 0",
-        "small": "--orders 50000 --rounds 3",
-        "full": "--orders 1000000 --rounds 5",
+        "toy": "--orders 1000 --award-orders 1000 --rounds 0",
+        "small": "--orders 50000 --award-orders 5000 --rounds 3",
+        "full": "--orders 1000000 --award-orders 100000 --rounds 5",
     },
     "ledger": {
         "toy": "--customers 200 --rounds 1 --singles 100 --lots 20 --transactions 1000",
@@ -45,7 +45,7 @@ programs: dict[str, dict[Size, str]] = {
     },
     "scoring": {
         "toy": "--customers 2000 --orders 3 --rounds 0 --method model",
-        "small": "--customers 50000 --orders 8 --rounds 3 --method model",
+        "small": "--customers 30000 --orders 8 --rounds 2 --method model",
         "full": "--customers 1000000 --orders 8 --rounds 5 --method model",
     },
     "search": {

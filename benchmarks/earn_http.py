@@ -11,7 +11,6 @@ import re
 import resource
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -26,7 +25,7 @@ from benchmarks.http_load import id_of, request_bytes
 from benchmarks.ledger import set_guards
 from benchmarks.recording import Script, Statement, log_of, record, script_of
 from benchmarks.report import Report, reported, rounds_of
-from benchmarks.server import cpu_of, local_server, server_for
+from benchmarks.server import cpu_of, local_server, server_for, settled_cpu_of
 from regulars.kit.clock import Clock
 from regulars.kit.database import Database
 from regulars.kit.security import operator
@@ -104,8 +103,7 @@ def run_pgbench(stage: Stage, script: Path, variables: list[str]) -> Cost:
     own, server = resource.getrusage(resource.RUSAGE_CHILDREN), cpu_of(stage.postgres)
     command += ["-f", str(script), *variables, stage.url]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    time.sleep(0.5)  # by then the server has counted the CPU of the processes that served it as its own
-    after, database = resource.getrusage(resource.RUSAGE_CHILDREN), cpu_of(stage.postgres) - server
+    after, database = resource.getrusage(resource.RUSAGE_CHILDREN), settled_cpu_of(stage.postgres) - server
     done = re.search(r"actually processed: (\d+)", said.stdout)
     assert done is not None, said.stdout  # noqa: S101
     cpu = after.ru_utime + after.ru_stime - own.ru_utime - own.ru_stime

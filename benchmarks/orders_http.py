@@ -21,7 +21,7 @@ from psycopg import AsyncCursor
 from benchmarks.api import Api, Cost, Load, add_client, add_customers, load_api, serving, settings
 from benchmarks.http_load import id_of, order_of
 from benchmarks.report import Report, reported, rounds_of
-from benchmarks.server import add_server_option, cpu_of, local_server, own_database, server_for
+from benchmarks.server import add_server_option, cpu_of, local_server, own_database, server_for, settled_cpu_of
 from regulars.analytics.models import ScoringRequest
 from regulars.analytics.rfm import RFMService
 from regulars.flows.record_purchase import record_purchase
@@ -151,7 +151,7 @@ def run_statements(shop: Shop, server: psutil.Process, seconds: float, at_once: 
     started, own, database = perf_counter(), sum(program.cpu_times()[:2]), cpu_of(server)
     done = asyncio.run(replay_for(shop, seconds, at_once))
     taken = perf_counter() - started
-    return Cost(done, taken, sum(program.cpu_times()[:2]) - own, cpu_of(server) - database)
+    return Cost(done, taken, sum(program.cpu_times()[:2]) - own, settled_cpu_of(server) - database)
 
 
 def measure(shop: Shop, api: Api, server: psutil.Process, given: argparse.Namespace) -> list[dict[str, Cost]]:

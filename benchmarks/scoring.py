@@ -15,18 +15,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from time import perf_counter
 from typing import LiteralString, TypeAlias, get_args
 
+import psutil
 import psycopg
 
 from benchmarks.peers import add_scratch_option, peers, python_of_peers
 from benchmarks.report import Report, reported, rounds_of
-from benchmarks.server import add_server_option, own_database, server_for
+from benchmarks.server import add_server_option, local_server, own_database, server_for, settled_cpu_of
 from regulars.analytics.models import Method, ScoringRequest
 from regulars.analytics.runs import ScoringService
 from regulars.formulas.clv import CLVRules
@@ -35,7 +36,7 @@ from regulars.kit.database import connect
 from regulars.kit.settings import Settings
 
 Seconds: TypeAlias = dict[str, float]
-peak = "peak MB"
+peak, cpu = "peak MB", "CPU"
 today = date(2025, 6, 15)
 
 # Even draws from 0 to 1 that depend on nothing but two numbers and the seed.
@@ -224,17 +225,22 @@ def score_by_pandas(url: str, python: Path) -> Seconds:
 
 def measure(url: str, rounds: int, method: Method, python: Path) -> list[dict[str, Seconds]]:
     """Seconds of each counted round."""
-    tomorrow = today + timedelta(days=1)
+    tomorrow, server = today + timedelta(days=1), local_server(url)
+    processes = [psutil.Process(), *([server] if server else [])]
+
+    def costing(work: Callable[[], Seconds]) -> Seconds:
+        before = settled_cpu_of(*processes)
+        return {**work(), cpu: settled_cpu_of(*processes) - before}
 
     def run(side: str) -> dict[str, Seconds]:
         forget_scores(url)
         if side == "bare":
-            return {"bare": score_bare(url)}
+            return {"bare": costing(lambda: score_bare(url))}
         if side == "pandas":
-            return {"pandas": score_by_pandas(url, python)}
+            return {"pandas": costing(lambda: score_by_pandas(url, python))}
         return {
-            "first": score(url, today, method),
-            "next day": score(url, tomorrow, method),
+            "first": costing(lambda: score(url, today, method)),
+            "next day": costing(lambda: score(url, tomorrow, method)),
             "changed": score_changed(url, tomorrow, method),
         }
 
@@ -257,6 +263,8 @@ def tell(report: Report, rounds: list[dict[str, Seconds]], *, judged: bool) -> N
     report.add("first run beside bare SQL", ratios)
     whole = [seconds["pandas"]["command"] / seconds["first"]["command"] for seconds in rounds]
     report.add("pandas and lifetimes beside the first run, whole commands", whole, goal=">= 3", judged=judged)
+    by_cpu = [seconds["pandas"][cpu] / seconds["first"][cpu] for seconds in rounds]
+    report.add("pandas and lifetimes beside the first run, by CPU", by_cpu)
     peaks = [max(seconds["first"][peak], seconds["next day"][peak]) for seconds in rounds]
     report.add("peak memory of a run", peaks, unit="MB", goal="<= 1500", judged=judged)
     names = {"first": "first run", "next day": "next day", "changed": "5 % changed", "bare": "bare SQL"}

@@ -1,6 +1,7 @@
 """Direct SQL against the ledger, past all of our code: as the owner of the server, and as the running program."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import LiteralString
 from uuid import UUID
 
@@ -78,6 +79,13 @@ attacks: dict[str, tuple[list[str], str]] = {
     "call a redemption an expiry": (
         ["INSERT INTO point_allocations SELECT customer_id, 3, id, -1, true FROM point_lots WHERE earned = 50"],
         "LG003",
+    ),
+    "book points on a lot that does not move": (
+        [
+            "INSERT INTO point_allocations SELECT customer_id, 3, id, -1, false FROM point_lots WHERE earned = 50",
+            "INSERT INTO point_allocations VALUES ('{customer}', 3, NULL, 1, false)",
+        ],
+        "LG004",
     ),
     "change a transaction": (["UPDATE loyalty_transactions SET points = 1000"], "LG001"),
     "delete a transaction": (["DELETE FROM loyalty_transactions WHERE seq = 3"], "LG001"),
@@ -198,13 +206,26 @@ async def test_a_transaction_needs_its_allocations(shop: Shop, victim: UUID) -> 
     assert refusal.value.sqlstate == "LG003"
 
 
+async def test_uses_of_lots_in_their_order_share_no_statement_with_others(shop: Shop, victim: UUID) -> None:
+    create = LoyaltyTransactionCreate(
+        customer_id=victim,
+        transaction_type=LoyaltyTransactionType.REDEEMED,
+        points=-5,
+        created_by=None,
+        created_at=shop.clock.now(),
+    )
+    account = (await shop.accounts.lock_accounts([victim]))[0]
+    with pytest.raises(ValueError, match="written apart"):
+        await shop.ledger.update_loyalty_points([create, replace(create, spends=True)], [account.unchanged()] * 2)
+
+
 @pytest.mark.usefixtures("savepoint")
 @pytest.mark.parametrize("kind", [LoyaltyTransactionType.EXPIRED, LoyaltyTransactionType.REDEEMED])
 async def test_a_lot_expires_when_it_is_due_and_is_not_spent_after(
     shop: Shop, victim: UUID, kind: LoyaltyTransactionType
 ) -> None:
     account = (await shop.accounts.lock_accounts([victim]))[0]
-    lots = await shop.ledger.get_open_lots(victim, now=shop.clock.now())
+    lots = await shop.ledger.get_open_lots(victim)
     if kind is LoyaltyTransactionType.REDEEMED:
         shop.wait(days=31)
     create = LoyaltyTransactionCreate(

@@ -35,7 +35,7 @@ class AccountClosing:
         if account.balance < 0:
             await self._ledger.write(Entry(account, self._forgiveness(account, by)))
             return account.balance
-        lots = await self._ledger.transactions.get_open_lots(customer_id, now=now)
+        lots = await self._ledger.transactions.get_open_lots(customer_id)
         await self._ledger.write_off_due(account, lots, by=by)
         left = [(lot.id, lot.remaining) for lot in lots if not lot.is_due(now)]
         points = sum(remaining for _, remaining in left)

@@ -82,7 +82,7 @@ class ClawBackService:
         booked = await self._claw_backs.get_claw_backs(refund.customer_id, refund.refund_id)
         if booked:
             return booked
-        lots = await self._ledger.transactions.get_open_lots(refund.customer_id, now=self._clock.now())
+        lots = await self._ledger.transactions.get_open_lots(refund.customer_id)
         await self._ledger.write_off_due(account, lots, by=by)
         made: list[ClawBack] = []
         for award in await self._claw_backs.get_awards(refund.customer_id, refund.order_id):
@@ -101,7 +101,7 @@ class ClawBackService:
     async def _claw_back(self, award: Award, refund: Refunded, due: int, *, by: Principal) -> ClawBack:
         now = self._clock.now()
         account = await self._ledger.lock(award.customer_id, by=by, active=False)
-        lots = await self._ledger.transactions.get_open_lots(award.customer_id, now=now)
+        lots = await self._ledger.transactions.get_open_lots(award.customer_id)
         programme = await self._ledger.programmes.get(award.programme_version)
         charge = _charge(award, due, account, lots, programme)
         transaction_id = None

@@ -98,22 +98,9 @@ class LoyaltyTransactionRepository(PostingRepository):
             },
         )
 
-    async def get_open_lots(self, customer_id: UUID, *, now: datetime, points: int | None = None) -> list[OpenLot]:
-        """Lots that still hold points, in the order of use: all, or what is due and as many as `points` need."""
-        return await self._all(
-            OpenLot,
-            """
-            SELECT id, remaining, earned_at, expires_at FROM (
-                SELECT id, remaining, earned_at, expires_at,
-                    sum(CASE WHEN expires_at <= %(now)s THEN 0 ELSE remaining END)
-                        OVER (ORDER BY expires_at, earned_at, id) - remaining AS usable_before
-                FROM point_lots WHERE customer_id = %(customer_id)s AND remaining > 0
-            ) AS lots
-            WHERE %(points)s::bigint IS NULL OR usable_before < %(points)s
-            ORDER BY expires_at, earned_at, id
-            """,
-            {"customer_id": customer_id, "now": now, "points": points},
-        )
+    async def get_open_lots(self, customer_id: UUID) -> list[OpenLot]:
+        """Lots that still hold points, due ones too, in the order of use."""
+        return (await self.get_open_lots_of([customer_id])).get(customer_id, [])
 
     async def get_open_lots_of(self, customer_ids: Sequence[UUID]) -> dict[UUID, list[OpenLot]]:
         """All lots of these customers that still hold points, in the order of use."""
