@@ -85,6 +85,7 @@ def _note(name: str, selection: str) -> None:
 
     To add to an array is to write it anew: a transaction of many statements would take the square of their number.
     """
+    rows = "added" if name.endswith("added") else "changed"
     collected = f"array_agg(ROW(t.*)::public.loyalty_move) FROM ({selection}) AS t ({', '.join(columns)})"
     op.execute(f"""
         CREATE OR REPLACE FUNCTION note_{name}() RETURNS trigger {definer} AS $$
@@ -93,7 +94,7 @@ def _note(name: str, selection: str) -> None:
             SELECT pg_current_xact_id(), 0, {collected} HAVING count(*) > 0
             ON CONFLICT (transaction_id, part) DO UPDATE SET moves = noted.moves || excluded.moves
                 WHERE cardinality(noted.moves) < {long};
-            IF NOT FOUND THEN
+            IF NOT FOUND AND EXISTS (SELECT FROM {rows}) THEN
                 INSERT INTO public.loyalty_touched (transaction_id, moves)
                 SELECT pg_current_xact_id(), {collected} HAVING count(*) > 0;
             END IF;
