@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from regulars.analytics.models import Period, ScoringRequest, ScoringRun
 from regulars.analytics.repository import AnalyticsRepository
 from regulars.analytics.run_parameters import fallback_of, model_of
 from regulars.analytics.schemas import CLVCalculationRequest
-from regulars.analytics.value_models import Histories, ModelRefusal, OrderValues, Terms, fit_model
+from regulars.analytics.value_models import Histories, ModelRefusal, OrderValues, Terms, ValueModel, fit_model
 from regulars.customers.models import RetailCustomer
 from regulars.formulas import buytilldie, gammagamma
 from regulars.formulas.spending import spending_range
@@ -207,9 +208,17 @@ def test_orders_that_brought_nothing_carry_no_model() -> None:
     assert fit_model(some_histories([0, 1, 2]), no_values, Terms(90)) is ModelRefusal.NOT_CONVERGED
 
 
-def test_a_search_that_finds_no_top_gives_no_model() -> None:
-    equal = OrderValues(np.array([1, 2], np.int32), np.log([10.0, 10.0]), np.array([500, 500], np.int32))
-    assert fit_model(some_histories([0, 1, 2]), equal, Terms(90)) is ModelRefusal.NOT_CONVERGED
+@pytest.mark.parametrize("module", [buytilldie, gammagamma])
+def test_a_search_that_finds_no_top_gives_no_model(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No orders are known on which one does: it is made to."""
+    assert isinstance(fit_model(some_histories([0, 1, 2]), values, Terms(90)), ValueModel)
+    found = module.fit
+
+    def gives_up(*given: Any) -> Any:
+        return replace(found(*given), converged=False)
+
+    monkeypatch.setattr(module, "fit", gives_up)
+    assert fit_model(some_histories([0, 1, 2]), values, Terms(90)) is ModelRefusal.NOT_CONVERGED
 
 
 def test_every_refusal_has_a_sentence() -> None:

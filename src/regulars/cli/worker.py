@@ -13,6 +13,7 @@ from psycopg import OperationalError
 
 from regulars.cli.context import ready_database, with_secret
 from regulars.jobs.worker import run_worker
+from regulars.kit.errors import Unavailable
 from regulars.kit.logs import configure_logging
 from regulars.kit.settings import Settings, load_settings
 
@@ -69,6 +70,6 @@ async def _keep_working(url: str, settings: Settings) -> None:
     while True:
         try:
             await run_worker(url, settings, install_signal_handlers=False)
-        except (OperationalError, ProcrastinateException) as error:
+        except (OperationalError, ProcrastinateException, Unavailable) as error:
             log.warning("the worker ended, another one follows: %s", type(error).__name__)
         await asyncio.sleep(1)
