@@ -1,5 +1,6 @@
 """The worker as `regulars serve` and `regulars worker` keep it at work."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import psycopg
 import pytest
 
 from regulars.cli.worker import background_worker
+from regulars.kit.database import connect
+from regulars.kit.queue import enqueue
 from regulars.kit.settings import Settings
 
 Owner = psycopg.Connection[tuple[object, ...]]
@@ -26,6 +29,22 @@ def until_a_worker_after(owner: Owner, last: int) -> int:
     pytest.fail("no worker signed in within two minutes")
 
 
+def until_it_works_again(url: str, owner: Owner) -> None:
+    """Until a task is done that was queued only now: by this worker, which found its way back, or by the next."""
+
+    async def queue() -> None:
+        async with connect(url) as connection, connection.transaction():
+            await enqueue(connection, "forget_finished_jobs", timestamp=0)
+
+    asyncio.run(queue())
+    done = "SELECT FROM procrastinate_jobs WHERE task_name = 'forget_finished_jobs' AND status = 'succeeded'"
+    for _ in range(2400):
+        if owner.execute(done).fetchone() is not None:
+            return
+        time.sleep(0.05)
+    pytest.fail("nothing was done within two minutes")
+
+
 def cut_connections(owner: Owner) -> None:
     owner.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -33,15 +52,17 @@ def cut_connections(owner: Owner) -> None:
     )
 
 
-def test_a_worker_whose_connections_are_cut_is_followed_by_another(own_database_url: str, tmp_path: Path) -> None:
+def test_a_worker_whose_connections_are_cut_goes_on_or_is_followed_by_another(
+    own_database_url: str, tmp_path: Path
+) -> None:
     settings = Settings(_env_file=None, data_dir=tmp_path)
     with (
         psycopg.connect(own_database_url, autocommit=True) as owner,
         background_worker(own_database_url, settings),
     ):
-        first = until_a_worker_after(owner, 0)
+        until_a_worker_after(owner, 0)
         cut_connections(owner)
-        until_a_worker_after(owner, first)
+        until_it_works_again(own_database_url, owner)
 
 
 def test_the_program_of_its_own_does_so_too_and_ends_when_told(own_database_url: str, tmp_path: Path) -> None:
@@ -56,9 +77,9 @@ def test_the_program_of_its_own_does_so_too_and_ends_when_told(own_database_url:
         subprocess.Popen(command, cwd=tmp_path, env={**os.environ, **settings}, stderr=subprocess.DEVNULL) as worker,
     ):
         try:
-            first = until_a_worker_after(owner, 0)
+            until_a_worker_after(owner, 0)
             cut_connections(owner)
-            until_a_worker_after(owner, first)
+            until_it_works_again(own_database_url, owner)
             worker.send_signal(signal.SIGTERM)
             assert worker.wait(30) == 0
         finally:
