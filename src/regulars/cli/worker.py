@@ -67,7 +67,9 @@ async def _work_until_told(url: str, settings: Settings) -> None:
 
 async def _keep_working(url: str, settings: Settings) -> None:
     """Run jobs until cancelled: a worker that ends because its database went away is followed by the next."""
-    while True:
+    this = asyncio.current_task()
+    # To be cancelled may end in another error, while the database is away: it is to stop all the same.
+    while this is None or not this.cancelling():
         try:
             await run_worker(url, settings, install_signal_handlers=False)
         except (OperationalError, ProcrastinateException, Unavailable) as error:
