@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks.api import add_customers, noon, settings
 from benchmarks.report import Report, reported
-from benchmarks.server import add_server_option, own_database, server_for
+from benchmarks.server import add_server_option, fine_cpu_of, own_database, server_for
 from regulars.kit.clock import Clock
 from regulars.kit.database import Database, connect
 from regulars.kit.security import operator
@@ -71,8 +71,7 @@ async def timed(results: list[Cost], backend: psutil.Process, per: int = 1) -> A
     """Append what the block costs, divided by the operations in it."""
 
     def now() -> tuple[float, float, float]:
-        server = backend.cpu_times()
-        return perf_counter(), process_time(), server.user + server.system
+        return perf_counter(), process_time(), fine_cpu_of(backend)
 
     before = now()
     yield

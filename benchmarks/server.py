@@ -77,6 +77,15 @@ def local_server(url: str) -> psutil.Process | None:
     return None
 
 
+def fine_cpu_of(process: psutil.Process) -> float:
+    """CPU seconds of one process alone, by the scheduler's own count; where there is none, in ticks of 10 ms."""
+    try:
+        return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        times = process.cpu_times()
+        return times.user + times.system
+
+
 def cpu_of(process: psutil.Process) -> float:
     """CPU seconds of a process and of all that it started; those that have ended are in the figures of their parent."""
     total = 0.0

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from regulars.app import create_app
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Database
 from regulars.kit.errors import Conflict, NotFound
+from regulars.kit.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
 from regulars.kit.schemas import RequestSchema, ResponseSchema
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
@@ -50,6 +51,7 @@ class Desk:
     def __init__(self) -> None:
         self.count, self.started, self.go_on = 0, asyncio.Event(), asyncio.Event()
         self.go_on.set()
+        self.is_closed = False
 
 
 desk = Desk()
@@ -66,6 +68,8 @@ async def book(
     async def work() -> Answer:
         desk.count += 1
         desk.started.set()
+        if desk.is_closed:
+            raise SoldOut
         await transaction.execute(
             "INSERT INTO products (sku, created_at, updated_at) VALUES (%s, now(), now())", [wanted.sku]
         )
@@ -234,3 +238,25 @@ async def test_of_many_at_once_one_works_and_all_get_its_answer(crowd: httpx.Asy
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1
     assert desk.count == 1
+
+
+async def test_many_that_are_refused_at_once_all_get_one_refusal(crowd: httpx.AsyncClient) -> None:
+    wanted = {"sku": "a", "fate": "refused"}
+    answers = await asyncio.gather(*(crowd.post(url, json=wanted, headers=key()) for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {409}
+    assert len({answer.content for answer in answers}) == 1
+
+
+async def test_a_refusal_gives_way_to_the_answer_that_was_kept_meanwhile(
+    till: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await till.post(url, json={"sku": "a"}, headers=key())
+    claim, is_kept = IdempotencyKeys.claim, iter([False, True])
+
+    async def claimed(keys: IdempotencyKeys, request: KeyedRequest, *, now: datetime) -> StoredAnswer | None:
+        return await claim(keys, request, now=now) if next(is_kept) else None
+
+    monkeypatch.setattr(IdempotencyKeys, "claim", claimed)
+    desk.is_closed = True
+    second = await till.post(url, json={"sku": "a"}, headers=key())
+    assert (second.status_code, second.content) == (201, first.content)

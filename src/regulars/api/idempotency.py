@@ -58,6 +58,18 @@ class Answer:
         return Response(content, self.status, headers=dict(self.headers), media_type="application/json")
 
 
+class RefusedUnderKey(Exception):  # noqa: N818 - carries a refusal out of its transaction
+    """The work of a request with a key was refused by the rules of the domain.
+
+    On its way out it rolls back what the work wrote, and the claim with it; `keep_refusal()` then keeps the refusal. A
+    savepoint that spares the claim would make every request pay, on both sides of the socket, for what few need.
+    """
+
+    def __init__(self, request: KeyedRequest, refusal: Refusal) -> None:
+        super().__init__()
+        self.request, self.refusal = request, refusal
+
+
 @dataclass(frozen=True)
 class Once:
     """Runs work at most once for a key; without a key it just runs it."""
@@ -65,7 +77,6 @@ class Once:
     keys: IdempotencyKeys
     clock: Clock
     request: KeyedRequest | None
-    trace_id: str
 
     async def run(self, work: Callable[[], Awaitable[Answer]]) -> Response:
         """The answer of the work, or the one that was kept when the same request was answered before.
@@ -76,26 +87,45 @@ class Once:
         Raises:
             IdempotencyKeyReused: the key was sent with another request.
             IdempotencyInProgress: the first request with the key is still running.
+            RefusedUnderKey: the work was refused by a rule of the domain; `keep_refusal()` answers it.
             Refusal: whatever the work raises, when no key was sent or the refusal is not one of the domain's rules.
         """
         if self.request is None:
             return (await work()).response()
         if kept := await self.keys.claim(self.request, now=self.clock.now()):
-            return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})
-        response, concerns = await self._answer(work)
-        await self.keys.keep(self.request, kept_form_of(response), concerns=concerns)
-        return response
-
-    async def _answer(self, work: Callable[[], Awaitable[Answer]]) -> tuple[Response, UUID | None]:
-        await self.keys.begin_work()
+            return _replayed(kept)
         try:
             answer = await work()
         except Refusal as refusal:
             if refusal.status not in _kept_refusals or isinstance(refusal, Validation):
                 raise
-            await self.keys.undo_work()
-            return respond(refusal, self.trace_id), None
-        return answer.response(), answer.concerns
+            raise RefusedUnderKey(self.request, refusal) from refusal
+        response = answer.response()
+        await self.keys.keep(self.request, kept_form_of(response), concerns=answer.concerns)
+        return response
+
+
+async def keep_refusal(request: Request, refused: Exception) -> Response:
+    """Exception handler: answer with the refusal and keep it, in a transaction after that of the work.
+
+    Between the two the same request may have come again and been answered: then that answer counts.
+
+    Raises:
+        IdempotencyInProgress: the same request has come again and is still running.
+    """
+    assert isinstance(refused, RefusedUnderKey)  # noqa: S101 - registered for this class
+    state = request.app.state
+    async with state.database.transaction() as connection:
+        keys = IdempotencyKeys(connection, timedelta(days=state.settings.idempotency_days))
+        if kept := await keys.claim(refused.request, now=state.clock.now()):
+            return _replayed(kept)
+        response = respond(refused.refusal, request.state.trace_id)
+        await keys.keep(refused.request, kept_form_of(response))
+    return response
+
+
+def _replayed(kept: StoredAnswer) -> Response:
+    return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})
 
 
 def kept_form_of(response: Response) -> StoredAnswer:
@@ -121,7 +151,7 @@ async def once(
     """
     keys = IdempotencyKeys(transaction, timedelta(days=settings.idempotency_days))
     keyed = None if key is None else await _keyed(request)
-    return Once(keys, clock, keyed, request.state.trace_id)
+    return Once(keys, clock, keyed)
 
 
 OnceDep = Annotated[Once, Depends(once)]

@@ -1,6 +1,7 @@
 """What each process of `serve` runs."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -23,7 +24,19 @@ def create_worker() -> Callable[..., Awaitable[None]]:
         Thread(target=_end_with, args=(parent,), daemon=True).start()
     app = create_app()
     _drain_before_stopping(app.state.shutdown, app.state.settings.drain_seconds)
+    _collect_less_often()
     return app
+
+
+def _collect_less_often() -> None:
+    """Spare the requests the search for cycles among what stays for good: modules, routes, schemas.
+
+    Nearly all of a request is freed by counting references. The collector's own pace, 700 new objects, has it look more
+    than once in a request; it costs a tenth of the CPU of an award.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _drain_before_stopping(shutdown: Shutdown, seconds: float) -> None:

@@ -106,14 +106,6 @@ class IdempotencyKeys(Repository):
             raise IdempotencyInProgress(retry_after=1)
         return StoredAnswer(row.status, row.headers or {}, row.body)
 
-    async def begin_work(self) -> None:
-        """Mark where the work begins that `undo_work` takes back. The mark goes with the transaction, unasked."""
-        await self._execute("SAVEPOINT work")
-
-    async def undo_work(self) -> None:
-        """Take back everything since `begin_work`, but not the claim."""
-        await self._execute("ROLLBACK TO SAVEPOINT work")
-
     async def keep(self, request: KeyedRequest, answer: StoredAnswer, *, concerns: UUID | None = None) -> None:
         """Keep the answer of a claimed key.
 
