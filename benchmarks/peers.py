@@ -8,7 +8,14 @@ import venv
 from argparse import ArgumentParser
 from pathlib import Path
 
-peers = {"lifetimes": "0.11.3", "numpy": "2.4.6", "scipy": "1.17.1", "pandas": "3.1.1", "pyarrow": "26.0.1"}
+peers = {
+    "lifetimes": "0.11.3",
+    "numpy": "2.4.6",
+    "scipy": "1.17.1",
+    "pandas": "3.1.1",
+    "pyarrow": "26.0.1",
+    "sqlalchemy": "2.1.9",
+}
 _drivers = {"psycopg[binary]": "3.3.9"}
 
 
