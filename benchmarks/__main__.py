@@ -1,6 +1,7 @@
 """Every benchmark, one after the other: `python -m benchmarks [--size toy|small|full]`.
 
-`toy` only shows that they run, two at a time; `small` takes a few minutes; `full` is what the goals speak of. Writes
+`toy` only shows that they run, two at a time; `small` takes a few minutes; `full` is what the goals speak of and takes
+half an hour. Writes
 benchmarks.md and benchmarks.jsonl; with `--only`, what the other programs found before stays there.
 """
 
@@ -26,7 +27,7 @@ programs: dict[str, dict[Size, str]] = {
     "imports": {
         "toy": "--orders 1000 --award-orders 1000 --rounds 0",
         "small": "--orders 50000 --award-orders 5000 --rounds 3",
-        "full": "--orders 1000000 --award-orders 100000 --rounds 5",
+        "full": "--orders 1000000 --award-orders 100000 --rounds 2",
     },
     "ledger": {
         "toy": "--customers 200 --rounds 1 --singles 100 --lots 20 --transactions 1000",
@@ -46,7 +47,7 @@ programs: dict[str, dict[Size, str]] = {
     "scoring": {
         "toy": "--customers 2000 --orders 3 --rounds 0 --method model",
         "small": "--customers 30000 --orders 8 --rounds 2 --method model",
-        "full": "--customers 1000000 --orders 8 --rounds 5 --method model",
+        "full": "--customers 1000000 --orders 8 --rounds 2 --method model",
     },
     "search": {
         "toy": "--customers 2000 --queries 60 --rounds 1",

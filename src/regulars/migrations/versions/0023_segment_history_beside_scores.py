@@ -1,7 +1,7 @@
 """The history of segments costs less to write: no foreign key to the customers, no index by run.
 
-A row of it is written beside one of customer_scores, in the same statement, and that one has the key: to check each of a
-million rows again took a fifth of the time in which the first run of a large shop writes them. Who moved between two
+A row of it is written beside one of customer_scores, in the same statement, and that one has the key: to check each of
+a million rows again took a fifth of the time in which the first run of a large shop writes them. Who moved between two
 runs is found by when they looked at the shop (0019).
 """
 
