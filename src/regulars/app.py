@@ -15,7 +15,6 @@ from regulars.accounts.users import UserService
 from regulars.api import problems
 from regulars.api.edge import Edge
 from regulars.api.health import Shutdown
-from regulars.api.idempotency import RefusedUnderKey, keep_refusal
 from regulars.api.limits import InFlight, Limits
 from regulars.api.router import routers
 from regulars.api.routing import Route, RouteWithoutPolicy
@@ -71,7 +70,6 @@ def create_app(
         app.include_router(router)
     _require_policies(app)
     problems.install(app)
-    app.add_exception_handler(RefusedUnderKey, keep_refusal)
     app.state.in_flight, app.state.measures = InFlight(limits.in_flight), RequestMeasures()
     app.add_middleware(
         Edge,

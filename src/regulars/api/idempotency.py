@@ -105,15 +105,14 @@ class Once:
         return response
 
 
-async def keep_refusal(request: Request, refused: Exception) -> Response:
-    """Exception handler: answer with the refusal and keep it, in a transaction after that of the work.
+async def keep_refusal(request: Request, refused: RefusedUnderKey) -> Response:
+    """Answer with the refusal and keep it, in a transaction after that of the work.
 
     Between the two the same request may have come again and been answered: then that answer counts.
 
     Raises:
         IdempotencyInProgress: the same request has come again and is still running.
     """
-    assert isinstance(refused, RefusedUnderKey)  # noqa: S101 - registered for this class
     state = request.app.state
     async with state.database.transaction() as connection:
         keys = IdempotencyKeys(connection, timedelta(days=state.settings.idempotency_days))

@@ -5,6 +5,7 @@ asks first, and lists all faults together.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -21,6 +22,7 @@ from regulars.api.bodies import check_accept, check_body_headers, has_body, repl
 from regulars.api.client_address import client_address
 from regulars.api.faults import faults_of
 from regulars.api.forms import form_faults
+from regulars.api.idempotency import RefusedUnderKey, keep_refusal
 from regulars.api.limits import Limits
 from regulars.api.parameters import parameter_faults, query_parameters
 from regulars.api.strict_json import parse_json, unreadable_places
@@ -129,8 +131,10 @@ class Route(APIRoute):
                 faults += parameter_faults(request, known)
                 if faults:
                     raise refusal_of(faults + await self._value_faults(request, faults))
-                async with deadline(self._seconds(request)):
+                async with deadline(self._seconds(request)), AsyncExitStack() as request.state.at_end:
                     return await handle(request)
+            except RefusedUnderKey as refused:
+                return await keep_refusal(request, refused)
             except RequestValidationError as error:
                 raise self._told(refusal_of(faults_of(error.errors()))) from error
             except Refusal as refusal:
