@@ -260,3 +260,18 @@ async def test_a_refusal_gives_way_to_the_answer_that_was_kept_meanwhile(
     desk.is_closed = True
     second = await till.post(url, json={"sku": "a"}, headers=key())
     assert (second.status_code, second.content) == (201, first.content)
+
+
+async def test_an_answer_that_came_between_look_and_claim_is_not_given_twice(
+    till: httpx.AsyncClient, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statement that claims sees the table as it was a moment before: what comes to be kept then is caught."""
+    first = await till.post(url, json={"sku": "a"}, headers=key())
+    with monkeypatch.context() as patched:
+        patched.setattr(IdempotencyKeys, "claim", lambda *_, **__: asyncio.sleep(0))
+        await connection.execute("UPDATE products SET sku = 'b'")
+        second = await till.post(url, json={"sku": "a"}, headers=key())
+    assert (second.status_code, slug(second)) == (409, "idempotency-in-progress")
+    assert await rows_of(connection, "products") == 1
+    third = await till.post(url, json={"sku": "a"}, headers=key())
+    assert (third.status_code, third.content) == (201, first.content)

@@ -93,7 +93,7 @@ class Once:
         if self.request is None:
             return (await work()).response()
         if kept := await self.keys.claim(self.request, now=self.clock.now()):
-            return _replayed(kept)
+            return replayed(kept)
         try:
             answer = await work()
         except Refusal as refusal:
@@ -101,7 +101,7 @@ class Once:
                 raise
             raise RefusedUnderKey(self.request, refusal) from refusal
         response = answer.response()
-        await self.keys.keep(self.request, kept_form_of(response), concerns=answer.concerns)
+        await self.keys.keep(self.request, kept_form_of(response), now=self.clock.now(), concerns=answer.concerns)
         return response
 
 
@@ -116,14 +116,16 @@ async def keep_refusal(request: Request, refused: RefusedUnderKey) -> Response:
     state = request.app.state
     async with state.database.transaction() as connection:
         keys = IdempotencyKeys(connection, timedelta(days=state.settings.idempotency_days))
-        if kept := await keys.claim(refused.request, now=state.clock.now()):
-            return _replayed(kept)
+        now = state.clock.now()
+        if kept := await keys.claim(refused.request, now=now):
+            return replayed(kept)
         response = respond(refused.refusal, request.state.trace_id)
-        await keys.keep(refused.request, kept_form_of(response))
+        await keys.keep(refused.request, kept_form_of(response), now=now)
     return response
 
 
-def _replayed(kept: StoredAnswer) -> Response:
+def replayed(kept: StoredAnswer) -> Response:
+    """A kept answer, given again."""
     return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})
 
 

@@ -11,7 +11,7 @@ from typing import IO
 from fastapi import Request, Response
 
 from regulars.api.errors import UnsupportedMediaType
-from regulars.api.idempotency import kept_form_of, keyed_request
+from regulars.api.idempotency import kept_form_of, keyed_request, replayed
 from regulars.api.long_work import accepted, prefers_job
 from regulars.flows.import_uploads import csv_type, import_upload, ndjson_type, require_usable
 from regulars.kit.clock import Clock
@@ -92,13 +92,13 @@ class Imports:
             upload = await receive(self.request, file)
             keyed = self._keyed(upload)
             if keyed and (kept := await self._find(keyed)):
-                return _replay(kept)
+                return replayed(kept)
             if prefers_job(self.request) or upload.lines > self.settings.sync_max_customers:
                 return await self._promise(upload, source, keyed, by)
             body = (await self._import(upload, source)).encode()
         answer = StoredAnswer(200, {"content-type": "application/json"}, body)
         if keyed and (kept := await self._keep(keyed, answer)):
-            return _replay(kept)
+            return replayed(kept)
         return Response(body, answer.status, headers=dict(answer.headers))
 
     async def _import(self, upload: Upload, source: str) -> str:
@@ -119,13 +119,13 @@ class Imports:
         async with self.database.transaction() as connection:
             keys = self._keys(connection)
             if keyed and (kept := await keys.claim(keyed, now=self.clock.now())):
-                return _replay(kept)
+                return replayed(kept)
             job = await Jobs(connection, self.clock).start(
                 "import_orders", by=by, arguments=arguments, given=upload.file
             )
             response = accepted(job, self.clock).response()
             if keyed:
-                await keys.keep(keyed, kept_form_of(response))
+                await keys.keep(keyed, kept_form_of(response), now=self.clock.now())
         return response
 
     def _keyed(self, upload: Upload) -> KeyedRequest | None:
@@ -144,12 +144,8 @@ class Imports:
             keys = self._keys(connection)
             if kept := await keys.claim(keyed, now=self.clock.now()):
                 return kept
-            await keys.keep(keyed, answer)
+            await keys.keep(keyed, answer, now=self.clock.now())
         return None
 
     def _keys(self, connection: Connection) -> IdempotencyKeys:
         return IdempotencyKeys(connection, timedelta(days=self.settings.idempotency_days))
-
-
-def _replay(kept: StoredAnswer) -> Response:
-    return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})

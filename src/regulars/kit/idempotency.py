@@ -2,14 +2,19 @@
 
 A key is claimed before the work: a second request with it waits at the claim until the first has committed, and then
 finds the answer. Whatever rolls the effect back takes the claim with it, so a crash leaves nothing behind.
+
+The claim is a lock that ends with the transaction, not a row: a row would be written twice, and vacuumed.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from psycopg.errors import LockNotAvailable
+from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
 from regulars.kit.database import Connection, Repository
@@ -38,6 +43,12 @@ class KeyedRequest:
     principal_id: UUID
     request_hash: bytes
 
+    @property
+    def lock(self) -> int:
+        """The number of the lock that is the claim. Two keys that shared one would only wait for each other."""
+        digest = hashlib.sha256(self.principal_id.bytes + self.key.encode()).digest()
+        return int.from_bytes(digest[:8], signed=True)
+
 
 @dataclass(frozen=True)
 class StoredAnswer:
@@ -46,14 +57,6 @@ class StoredAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-@dataclass(frozen=True)
-class _Row:
-    request_hash: bytes
-    status: int | None
-    headers: dict[str, str] | None
-    body: bytes | None
 
 
 class IdempotencyKeys(Repository):
@@ -74,17 +77,8 @@ class IdempotencyKeys(Repository):
         Raises:
             IdempotencyKeyReused: the key was sent with another request.
         """
-        row = await self._one(
-            _Row,
-            "SELECT request_hash, status, headers, body FROM idempotency_keys"
-            " WHERE key = %s AND principal_id = %s AND created_at > %s",
-            [request.key, request.principal_id, now - self._keep_for],
-        )
-        if row is None:
-            return None
-        if row.request_hash != request.request_hash:
-            raise IdempotencyKeyReused
-        return StoredAnswer(row.status, row.headers or {}, row.body) if row.status and row.body else None
+        (row,) = await self._rows(_find.format(claimed=SQL("true")), self._of(request, now))
+        return _kept(row, request)
 
     async def claim(self, request: KeyedRequest, *, now: datetime) -> StoredAnswer | None:
         """The answer that is kept for this request, or None: then the key is ours until the transaction ends.
@@ -93,32 +87,58 @@ class IdempotencyKeys(Repository):
             IdempotencyKeyReused: the key was sent with another request.
             IdempotencyInProgress: another request holds the key for longer than the connection's lock timeout.
         """
-        if await self._is_new(request, now):
-            return None
-        row = await self._one(
-            _Row,
-            "SELECT request_hash, status, headers, body FROM idempotency_keys WHERE key = %s AND principal_id = %s",
-            [request.key, request.principal_id],
+        (row,) = await self._rows(
+            _find.format(claimed=SQL("pg_try_advisory_xact_lock(%(lock)s::bigint)")), self._of(request, now)
         )
-        if row is None or row.request_hash != request.request_hash:
-            raise IdempotencyKeyReused
-        if row.status is None or row.body is None:
-            raise IdempotencyInProgress(retry_after=1)
-        return StoredAnswer(row.status, row.headers or {}, row.body)
+        is_ours, *_ = row
+        if kept := _kept(row, request):
+            return kept
+        if is_ours:
+            return None
+        try:
+            await self._execute("SELECT pg_advisory_xact_lock(%s::bigint)", [request.lock])
+        except LockNotAvailable as error:
+            raise IdempotencyInProgress(retry_after=1) from error
+        return await self.find(request, now=now)  # a statement of its own sees what was committed while we waited
 
-    async def keep(self, request: KeyedRequest, answer: StoredAnswer, *, concerns: UUID | None = None) -> None:
+    async def keep(
+        self, request: KeyedRequest, answer: StoredAnswer, *, now: datetime, concerns: UUID | None = None
+    ) -> None:
         """Keep the answer of a claimed key.
 
         Args:
             request: As it was claimed.
             answer: What the caller is about to get.
+            now: The time from which it is kept.
             concerns: The customer in the answer: erasing the person deletes it.
+
+        Raises:
+            IdempotencyInProgress: the first request committed in the moment between our look for its answer and our
+                claim. What was done here is to be rolled back; the next try finds the answer.
         """
-        await self._execute(
-            "UPDATE idempotency_keys SET status = %s, headers = %s, body = %s, customer_id = %s"
-            " WHERE key = %s AND principal_id = %s",
-            [answer.status, Jsonb(dict(answer.headers)), answer.body, concerns, request.key, request.principal_id],
+        kept = await self._execute(
+            """
+            INSERT INTO idempotency_keys
+                (key, principal_id, request_hash, status, headers, body, customer_id, created_at)
+            VALUES (%(key)s, %(principal_id)s, %(request_hash)s, %(status)s, %(headers)s, %(body)s, %(customer_id)s,
+                %(now)s)
+            ON CONFLICT (key, principal_id) DO UPDATE
+            SET request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
+                body = excluded.body, customer_id = excluded.customer_id, created_at = excluded.created_at
+            WHERE idempotency_keys.created_at <= %(expired)s
+            """,
+            {
+                **self._of(request, now),
+                "request_hash": request.request_hash,
+                "status": answer.status,
+                "headers": Jsonb(dict(answer.headers)),
+                "body": answer.body,
+                "customer_id": concerns,
+                "now": now,
+            },
         )
+        if not kept:
+            raise IdempotencyInProgress(retry_after=1)
 
     async def purge(self, now: datetime, *, at_most: int) -> int:
         """Delete answers that are kept no longer; how many."""
@@ -128,20 +148,27 @@ class IdempotencyKeys(Repository):
             [now - self._keep_for, at_most],
         )
 
-    async def _is_new(self, request: KeyedRequest, now: datetime) -> bool:
-        try:
-            claimed = await self._value(
-                """
-                INSERT INTO idempotency_keys (key, principal_id, request_hash, created_at)
-                VALUES (%(key)s, %(principal_id)s, %(request_hash)s, %(now)s)
-                ON CONFLICT (key, principal_id) DO UPDATE
-                SET request_hash = excluded.request_hash, created_at = excluded.created_at,
-                    status = NULL, headers = NULL, body = NULL, customer_id = NULL
-                WHERE idempotency_keys.created_at <= %(expired)s
-                RETURNING true
-                """,
-                {**vars(request), "now": now, "expired": now - self._keep_for},
-            )
-        except LockNotAvailable as error:
-            raise IdempotencyInProgress(retry_after=1) from error
-        return claimed is not None
+    def _of(self, request: KeyedRequest, now: datetime) -> dict[str, Any]:
+        return {
+            "key": request.key,
+            "principal_id": request.principal_id,
+            "lock": request.lock,
+            "expired": now - self._keep_for,
+        }
+
+
+_find = SQL("""
+    SELECT claimed.is_ours, kept.request_hash, kept.status, kept.headers, kept.body
+    FROM (SELECT {claimed} AS is_ours) AS claimed
+    LEFT JOIN idempotency_keys AS kept
+        ON kept.key = %(key)s AND kept.principal_id = %(principal_id)s AND kept.created_at > %(expired)s
+""")
+
+
+def _kept(row: tuple[Any, ...], request: KeyedRequest) -> StoredAnswer | None:
+    _, request_hash, status, headers, body = row
+    if request_hash is None:
+        return None
+    if request_hash != request.request_hash:
+        raise IdempotencyKeyReused
+    return StoredAnswer(status, headers, body)
