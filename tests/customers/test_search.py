@@ -20,7 +20,6 @@ from tests.factories.customers import make_customer, make_metrics, make_order, m
 from tests.factories.loyalty import make_account
 
 referrer, user = UUID(int=1), UUID(int=2)
-local_noon = datetime(2026, 3, 10, 11, 0, tzinfo=UTC)
 
 
 @pytest.fixture

@@ -190,8 +190,8 @@ class ConsentRepository(Repository):
         return await self._all(
             ConsentEvent,
             """
-            SELECT id, customer_id, seq, purpose, channel, action, policy_version, text_hash, source, actor_kind,
-                actor_id, occurred_at, recorded_at
+            SELECT id, seq, purpose, channel, action, policy_version, text_hash, source, actor_id, occurred_at,
+                recorded_at
             FROM consent_events
             WHERE customer_id = %(id)s
                 AND (%(seq)s::bigint IS NULL OR (occurred_at, seq) < (%(time)s::timestamptz, %(seq)s::bigint))
