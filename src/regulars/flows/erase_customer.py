@@ -30,6 +30,7 @@ from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
 from regulars.loyalty.closing import AccountClosing
 from regulars.privacy.columns import ColumnRule, by_table, column_rules
+from regulars.privacy.consents import ConsentJournal
 from regulars.privacy.erased_people import hash_of, lasting_hashes
 from regulars.privacy.models import Erasure, ErasureReason, Person
 from regulars.privacy.repository import ErasureRepository
@@ -208,6 +209,8 @@ class Erasures:
         person = await tables.find_person(customer.id)
         first = {table: rules for table, rules in self._tables.items() if needs_the_person(table)}
         rows = {table: await tables.erase(rules, person) for table, rules in first.items()}
+        # The record allows nothing any more: the events must say so too.
+        await ConsentJournal(connection, self._clock).follow_flags([customer.id], source="erasure", by=request.by)
         await Jobs(connection, self._clock).forget_customer(customer.id)
         await log.close_record(customer.id, at=at)
         await log.add(self._entry(customer, request, at, points))
