@@ -121,7 +121,7 @@ class RetailCustomerSearchFilters(RequestSchema):
     acquisition_campaign: Places = []
     referrer_customer_id: Id | None = None
     user_id: Id | None = None
-    include_deleted: bool = Field(default=False, description="Also deleted and erased records.")
+    include_deleted: bool = Field(default=False, description="Also deleted records.")
     sort: SortKey = Field(default="-created_at", description="`-` for descending; ties by id, missing values last.")
     limit: Limit = 50
     offset: Offset = 0
