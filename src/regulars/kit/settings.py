@@ -30,7 +30,8 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(
-        default_factory=lambda: user_data_path("regulars"), description="Folder of the embedded PostgreSQL."
+        default_factory=lambda: user_data_path("regulars"),
+        description="Folder of the embedded PostgreSQL; unset, `~/.local/share/regulars` on Linux.",
     )
     database_url: str | None = Field(
         default=None, description="A PostgreSQL server of your own, instead of the embedded one."
@@ -64,7 +65,8 @@ class Settings(BaseSettings):
 
     jwt_secret: SecretStr | None = Field(
         default=None,
-        description="Signs access tokens and links to unsubscribe; 32 bytes or more. The embedded database makes its own.",
+        description="Signs access tokens and links to unsubscribe; 32 bytes or more. The embedded database makes its"
+        " own.",
     )
     jwt_secret_previous: SecretStr | None = Field(
         default=None, description="Still accepted while tokens and links signed by it live on."
