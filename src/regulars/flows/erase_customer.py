@@ -7,7 +7,7 @@ it, and every night does. Once more, a while later, everything is looked through
 at that very moment.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -118,14 +118,14 @@ class Erasures:
         async with self._database.transaction() as connection:
             return await ErasureRepository(connection).forget_hashes(before, at_most=people_at_once * 100)
 
-    async def replay(self, log: AsyncIterator[Erasure]) -> int:
+    async def replay(self, log: Iterable[Erasure]) -> int:
         """Erase again whom a restored backup brought back; how many.
 
         Args:
             log: The erasures of the database that was lost or left.
         """
         count = 0
-        async for entry in log:
+        for entry in log:
             count += await self._replay(entry)
         return count
 
