@@ -25,9 +25,7 @@ canary = "Qz7"
         (mask_phone, "+919876543210", "***10"),
     ],
 )
-def test_masks_keep_what_tells_records_apart(
-    mask: Callable[[str | None], str | None], value: str, masked: str
-) -> None:
+def test_masks_keep_what_tells_records_apart(mask: Callable[[str | None], str | None], value: str, masked: str) -> None:
     assert mask(value) == masked
     assert mask(None) is None
 

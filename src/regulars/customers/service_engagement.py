@@ -53,9 +53,7 @@ class EngagementService:
             await record_events(self._connection, now, *told)
         return [refusal or _outcome(event, new) for event, refusal in zip(events, refusals, strict=True)]
 
-    async def _refusals(
-        self, events: Sequence[EngagementEvent], by: Principal, now: datetime
-    ) -> list[Refusal | None]:
+    async def _refusals(self, events: Sequence[EngagementEvent], by: Principal, now: datetime) -> list[Refusal | None]:
         """Why each event cannot be taken, with its customer locked; None for those that can."""
         ids = sorted({event.customer_id for event in events})
         states = {state.id: state for state in await self._customers.lock_states(ids)}
