@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from regulars.customers.models import RetailCustomer
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, connect, runtime_role
+from regulars.kit.postgres import EmbeddedPostgres
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.models import LoyaltyTransaction
@@ -42,8 +43,6 @@ def server_url(worker_id: str) -> Iterator[str]:
     if given := os.environ.get("REGULARS_TEST_SERVER_URL"):
         yield given
         return
-    from regulars.kit.postgres import EmbeddedPostgres
-
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{uuid4().hex[:8]}")
     folder = Path(tempfile.gettempdir()) / f"regulars-tests-{run}"
     server = EmbeddedPostgres(folder, durable=False)
@@ -86,23 +85,18 @@ def own_database_url(server_url: str, template: str) -> Iterator[str]:
         yield url
 
 
-class _copy:  # noqa: N801 - reads as a verb
-    def __init__(self, server_url: str, template: str) -> None:
-        self.server_url, self.template, self.name = server_url, template, f"test_{uuid4().hex[:12]}"
-
-    def __enter__(self) -> str:
-        with psycopg.connect(self.server_url, autocommit=True) as connection:
-            connection.execute("SELECT pg_advisory_lock(7265)")
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                    sql.Identifier(self.name), sql.Identifier(self.template)
-                )
-            )
-        return make_conninfo(self.server_url, dbname=self.name)
-
-    def __exit__(self, *_: object) -> None:
-        with psycopg.connect(self.server_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.name)))
+@contextmanager
+def _copy(server_url: str, template: str) -> Iterator[str]:
+    """The address of a copy of the template, which is dropped in the end."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(7265)")
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    yield make_conninfo(server_url, dbname=name)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

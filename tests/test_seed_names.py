@@ -103,12 +103,8 @@ def test_a_schema_is_there(row: Owed) -> None:
 @pytest.mark.parametrize("row", of_kind("method"))
 def test_a_method_is_there_under_its_name(row: Owed) -> None:
     name = row.name.partition(".")[2]
-    assert re.split(r"[.:]", place_of(row))[-1] in {name, name.removeprefix("_")} | reworded.get(name, set())
+    assert re.split(r"[.:]", place_of(row))[-1] in {name, name.removeprefix("_")}
     assert callable(found(place_of(row)))
-
-
-# A private name of the seed may stand for the function or statement that does its work; the map says which.
-reworded: dict[str, set[str]] = {}
 
 
 @pytest.mark.parametrize("row", of_kind("endpoint"))

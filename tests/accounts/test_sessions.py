@@ -8,6 +8,7 @@ from regulars.accounts.repository_sessions import SessionRepository
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Database
 from tests.factories.accounts import make_client, make_user, password_hash
+from tests.factories.waiting import until_somebody_waits
 
 
 async def open_sessions(connection: Connection) -> int:
@@ -33,7 +34,7 @@ async def test_a_session_that_is_being_opened_is_closed_by_a_change_at_the_same_
             sessions = SessionRepository(connection)
             assert await sessions.open_for_user(user.id, auth_epoch=1, now=now, expires_at=expires_at)
             changing = asyncio.create_task(change())
-            await asyncio.sleep(0.1)
+            await until_somebody_waits(own_database_url)
         await changing
         async with database.transaction() as connection:
             assert await open_sessions(connection) == 0

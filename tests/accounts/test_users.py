@@ -1,4 +1,4 @@
-"""What only parallel callers can do to accounts."""
+"""Changes of accounts by several at once, and who may go."""
 
 import asyncio
 from uuid import UUID
@@ -14,6 +14,7 @@ from regulars.kit.database import Database
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
+from tests.conftest import RolledBackDatabase
 from tests.factories.accounts import make_user
 from tests.factories.customers import make_customer
 
@@ -57,10 +58,9 @@ async def test_a_customer_gets_one_login_of_two_at_once(own_database_url: str, c
 
 
 @pytest.mark.parametrize("role", ["staff", "analyst"])
-async def test_others_than_admins_can_all_go(own_database_url: str, clock: Clock, role: str) -> None:
-    async with Database(own_database_url, size=2) as database:
-        users = UserService(database, Settings(_env_file=None), clock, PasswordHashing())
-        data = UserCreate.model_validate({"email": "ann@example.com", "role": role})
-        user = await users.create_user(data, by=operator)
-        await users.disable_user(user.id, by=operator)
-        assert not (await users.get_user(user.id)).is_enabled
+async def test_others_than_admins_can_all_go(database: RolledBackDatabase, clock: Clock, role: str) -> None:
+    users = UserService(database, Settings(_env_file=None), clock, PasswordHashing())
+    data = UserCreate.model_validate({"email": "ann@example.com", "role": role})
+    user = await users.create_user(data, by=operator)
+    await users.disable_user(user.id, by=operator)
+    assert not (await users.get_user(user.id)).is_enabled

@@ -20,6 +20,7 @@ from regulars.kit.security import Principal, Role
 from regulars.kit.settings import Settings
 from tests.conftest import RolledBackDatabase
 from tests.factories.accounts import sign_in
+from tests.factories.customers import make_customer
 
 TokenFor = Callable[..., Awaitable[tuple[str, Principal]]]
 AsRole = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -74,6 +75,18 @@ async def as_role(app: FastAPI, token_for: TokenFor) -> AsyncIterator[AsRole]:
             return await stack.enter_async_context(client_of(app, token))
 
         yield caller
+
+
+@pytest.fixture
+async def staff(as_role: AsRole) -> httpx.AsyncClient:
+    """A member of staff who has signed in."""
+    return await as_role("staff")
+
+
+@pytest.fixture
+async def customer_id(connection: Connection, clock: Clock) -> UUID:
+    """A customer of whom nothing is known but name and address."""
+    return (await make_customer(connection, clock)).id
 
 
 @pytest.fixture

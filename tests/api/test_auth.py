@@ -227,6 +227,18 @@ async def test_the_21st_failure_in_an_hour_is_not_even_evaluated(
         assert (await an_hour_later.post(token_url, data=with_password())).status_code == 200
 
 
+async def test_the_failures_of_a_program_count_however_its_id_is_spelled(
+    client: httpx.AsyncClient, till: ApiClientCreated
+) -> None:
+    spellings = [str(till.id), till.id.hex, str(till.id).upper(), f"{{{till.id}}}", till.id.urn]
+    for spelling in spellings * 4:
+        form = {"grant_type": "client_credentials", "client_id": spelling, "client_secret": "wrong"}
+        assert (await client.post(token_url, data=form)).status_code == 401
+    form |= {"client_id": till.id.hex, "client_secret": till.client_secret}
+    answer = await client.post(token_url, data=form)
+    assert (answer.status_code, slug(answer)) == (429, "too-many-attempts")
+
+
 async def test_successful_sign_ins_are_not_counted(
     client: httpx.AsyncClient, user: User, connection: Connection
 ) -> None:

@@ -22,11 +22,6 @@ def slug(answer: httpx.Response) -> str:
 
 
 @pytest.fixture
-async def customer_id(connection: Connection, clock: Clock) -> UUID:
-    return (await make_customer(connection, clock)).id
-
-
-@pytest.fixture
 async def admin(as_role: AsRole) -> httpx.AsyncClient:
     return await as_role("admin")
 

@@ -18,9 +18,9 @@ from regulars.kit.security import Role
 from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService
 from tests.api.conftest import client_of
-from tests.conftest import as_owner
 from tests.factories.accounts import sign_in
 from tests.factories.loyalty import make_member
+from tests.factories.waiting import until_somebody_waits
 
 base = "/api/v1/retail-customers/loyalty"
 
@@ -110,11 +110,7 @@ async def test_a_key_whose_first_request_is_held_is_in_progress(shop: Shop, own_
         await holding.execute("SELECT FROM loyalty_accounts FOR UPDATE")
         slow = client_of(create_app(shop.settings, database=patient, clock=shop.clock), token)
         first = asyncio.create_task(slow.post(f"{base}/earn", json=sent, headers=headers))
-        async with as_owner(shop.connection):
-            while not await shop.rows(  # noqa: ASYNC110 - the server tells nobody who waits
-                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            ):
-                await asyncio.sleep(0.05)
+        await until_somebody_waits(own_database_url)
         second = await admin.post(f"{base}/earn", json=sent, headers=headers)
     assert (second.status_code, second.json()["type"]) == (409, "/problems/idempotency-in-progress")
     assert int(second.headers["Retry-After"]) > 0

@@ -19,11 +19,6 @@ from tests.factories.customers import make_customer
 
 
 @pytest.fixture
-async def customer_id(connection: Connection, clock: Clock) -> UUID:
-    return (await make_customer(connection, clock)).id
-
-
-@pytest.fixture
 async def admin(as_role: AsRole) -> httpx.AsyncClient:
     return await as_role("admin")
 

@@ -34,11 +34,6 @@ async def customer(connection: Connection, clock: Clock) -> RetailCustomer:
     return await make_customer(connection, clock, email="jane@example.com", phone=number)
 
 
-@pytest.fixture
-async def staff(as_role: AsRole) -> httpx.AsyncClient:
-    return await as_role("staff")
-
-
 def slug(answer: httpx.Response) -> str:
     return str(answer.json()["type"]).removeprefix("/problems/")
 

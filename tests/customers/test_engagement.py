@@ -1,5 +1,6 @@
 """What reports about mails come to: the same in whatever order they come, and never more opened than delivered."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from uuid import UUID
@@ -10,6 +11,12 @@ from hypothesis import strategies as st
 
 from regulars.customers.engagement import EngagementEvent, EngagementKind, EngagementTally, added, stage_of
 from regulars.customers.identifiers import Email
+from regulars.customers.service_engagement import EngagementService
+from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
+from regulars.kit.security import operator
+from regulars.kit.validation import Validation
+from tests.factories.customers import make_customer
 
 noon = datetime(2026, 6, 15, 12, tzinfo=UTC)
 present, former = Email("now@example.com"), Email("then@example.com")
@@ -106,3 +113,13 @@ def test_only_a_hard_bounce_of_the_present_address_stops_mail(
 def test_what_gets_through_to_another_address_says_nothing_of_this_one() -> None:
     assert tally_of(event("delivered", email=former)).delivered_at is None
     assert tally_of(event("opened", email=present)).delivered_at == noon
+
+
+async def test_a_report_that_cannot_be_taken_leaves_another_with_its_id_alone(
+    connection: Connection, clock: Clock
+) -> None:
+    customer = await make_customer(connection, clock)
+    good = replace(event("opened"), customer_id=customer.id, occurred_at=clock.now())
+    of_tomorrow = replace(good, occurred_at=clock.now() + timedelta(days=1))
+    outcomes = await EngagementService(connection, clock).record([good, of_tomorrow, good], by=operator)
+    assert (outcomes[0], type(outcomes[1]), outcomes[2]) == ("recorded", Validation, "unchanged")

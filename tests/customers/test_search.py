@@ -16,11 +16,10 @@ from regulars.customers.repository_search import CustomerCount
 from regulars.customers.schemas_search import RetailCustomerListQuery, RetailCustomerSearchFilters, SortKey
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
-from tests.factories.customers import make_customer, make_metrics, make_order, make_scores, set_columns
+from tests.factories.customers import make_customer, make_metrics, make_scores, make_unmeasured_order, set_columns
 from tests.factories.loyalty import make_account
 
 referrer, user = UUID(int=1), UUID(int=2)
-local_noon = datetime(2026, 3, 10, 11, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ async def ann(connection: Connection, clock: Clock) -> RetailCustomer:
     first, last = datetime(2026, 3, 31, 22, 0, tzinfo=UTC), datetime(2026, 5, 1, 21, 59, tzinfo=UTC)
     await make_metrics(connection, ann, orders=4, spent="200", first=first, last=last)
     await make_scores(connection, ann, scores=(5, 4, 3), segment="loyal", clv="80", p_buy=0.5)
-    await make_order(connection, ann, date(2026, 5, 1))
+    await make_unmeasured_order(connection, ann, date(2026, 5, 1))
     await make_account(
         connection,
         ann.id,
@@ -208,8 +207,8 @@ async def test_a_least_total_of_nothing_leaves_nobody_out(
 async def test_filters_all_hold_and_ends_of_one_range_meet_one_order(
     connection: Connection, clock: Clock, ann: RetailCustomer
 ) -> None:
-    await make_order(connection, ann, date(2026, 7, 1))
-    await make_order(connection, ann, date(2026, 6, 1), cancelled=True)
+    await make_unmeasured_order(connection, ann, date(2026, 7, 1))
+    await make_unmeasured_order(connection, ann, date(2026, 6, 1), cancelled=True)
     assert await found(connection, clock, ordered_from="2026-05-15", ordered_to="2026-06-15") == []
     assert await found(connection, clock, ordered_from="2026-05-15", ordered_to="2026-07-15") == [ann.id]
     assert await found(connection, clock, city=["Århus"], gender=["male"]) == []

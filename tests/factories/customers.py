@@ -97,10 +97,10 @@ async def make_scores(
     )
 
 
-async def make_order(
+async def make_unmeasured_order(
     connection: Connection, customer: RetailCustomer, day: date, *, cancelled: bool = False, total: str = "10"
 ) -> None:
-    """A valid or a cancelled order of a customer on a store day."""
+    """A valid or a cancelled order of a customer on a store day, which the metrics know nothing of."""
     await connection.execute(
         """
         INSERT INTO orders (customer_id, source, external_id, status, currency, ordered_at, ordered_on, total,

@@ -6,8 +6,6 @@ from uuid import UUID, uuid4
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 
-member_columns = "id, customer_number, is_active, created_at, updated_at"
-
 
 async def make_member(
     connection: Connection, clock: Clock, *, is_active: bool = True, erased: bool = False, deleted: bool = False

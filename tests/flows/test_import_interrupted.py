@@ -17,6 +17,7 @@ from regulars.flows.importing.repository_customers import CustomerWritingReposit
 from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.result import Progress
 from regulars.kit.errors import OperatorError
+from tests.factories.waiting import until_somebody_waits
 from tests.flows.shop import Shop
 
 header = "order_id,ordered_at,total,customer_id,email\n"
@@ -98,7 +99,7 @@ async def test_an_import_waits_for_its_turn_before_it_writes(shop: Shop) -> None
         load = asyncio.create_task(
             shop.load(header + "1,2026-01-02,1,A,\n", on_progress=lambda progress: stages.append(progress.stage))
         )
-        await until_somebody_waits(shop)
+        await until_somebody_waits(shop.url)
         assert stages[-1] == "waiting"
         assert shop.query("SELECT count(*) FROM orders") == [(0,)]
     assert (await load).created == 1
@@ -181,18 +182,11 @@ async def test_tills_go_on_while_a_batch_is_written(shop: Shop) -> None:
     with psycopg.connect(shop.url) as till:
         till.execute("SELECT FROM customers WHERE id = %s FOR NO KEY UPDATE", [shop.customer_of("ext:web", "A")])
         load = asyncio.create_task(shop.load(header + "3,2026-01-02,1,A,\n4,2026-01-02,1,new,\n"))
-        await until_somebody_waits(shop)
+        await until_somebody_waits(shop.url)
         shop.query("SET lock_timeout = '1s'; UPDATE customer_number_counters SET last_number = last_number + 1")
         till.execute("UPDATE customers SET city = 'Rom' WHERE id = %s", [shop.customer_of("ext:web", "A")])
     assert (await load).created == 2
     assert shop.wrong_metrics() == []
-
-
-async def until_somebody_waits(shop: Shop) -> None:
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with asyncio.timeout(20):
-        while shop.query(waiting) == [(0,)]:  # noqa: ASYNC110 - what is waited for happens in the server
-            await asyncio.sleep(0.01)
 
 
 def test_memory_does_not_grow_with_the_file(shop: Shop, tmp_path: Path) -> None:

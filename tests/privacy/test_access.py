@@ -1,13 +1,18 @@
 """Whoever looks at a person in clear is written down, and the person can be told."""
 
+from datetime import timedelta
+from io import BytesIO
+
 from regulars.accounts.roles import scopes_of
 from regulars.customers.identifiers import CustomerNumber, Email
 from regulars.customers.schemas_search import RetailCustomerSearchFilters
 from regulars.customers.service import RetailCustomerService
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
-from regulars.kit.security import Principal, Role
+from regulars.kit.security import Principal, Role, operator
 from regulars.kit.settings import Settings
+from regulars.privacy.consents import ConsentService
+from regulars.privacy.models_consents import ConsentChannel
 from regulars.privacy.repository_access import AccessRepository
 from tests.factories.accounts import make_user
 from tests.factories.customers import make_customer
@@ -53,3 +58,19 @@ async def test_the_newest_come_first_and_the_rest_is_left_out(
     await looks_everywhere(connection, settings, clock, "staff", "Bonn")
     [last] = await AccessRepository(connection).get_accesses(customer.id, limit=1)
     assert last.action == "get_customer_by_email"
+
+
+async def test_a_file_of_many_is_told_to_each_who_was_there(
+    connection: Connection, settings: Settings, clock: Clock
+) -> None:
+    before = await make_customer(connection, clock)
+    await RetailCustomerService(connection, settings, clock).export_customers(
+        RetailCustomerSearchFilters(), BytesIO(), by=operator
+    )
+    await ConsentService(connection, clock).export_suppressions(ConsentChannel.EMAIL, BytesIO(), by=operator)
+    after = await make_customer(connection, clock, created_at=clock.now() + timedelta(seconds=1))
+    told = await AccessRepository(connection).get_accesses(before.id, limit=100)
+    assert [(read.action, read.is_certain) for read in told] == [
+        ("export_suppressions", False), ("export_customers", False)
+    ]  # fmt: skip
+    assert await AccessRepository(connection).get_accesses(after.id, limit=100) == []

@@ -10,17 +10,23 @@ from uuid import UUID
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
+from regulars.flows.erase_customer import Erasures, Request
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
+from regulars.kit.security import operator
+from regulars.kit.settings import Settings
 from regulars.privacy.consents import ConsentJournal
 from regulars.privacy.consents_rules import Outcome
+from regulars.privacy.models import Erasure
 from regulars.privacy.models_consents import ConsentAction, ConsentChannel, ConsentStatement, When, flags
 from regulars.privacy.repository_consents import ConsentRepository
+from tests.conftest import RolledBackDatabase
 from tests.factories.customers import make_customer, set_columns
 
 granted, withdrawn = ConsentAction.GRANTED, ConsentAction.WITHDRAWN
 email, sms, push = ConsentChannel
 random_events = int(os.environ.get("REGULARS_CONSENT_EVENTS", "600"))
+everything_said = "SELECT channel, action, source FROM consent_events ORDER BY seq"
 
 
 def statement(
@@ -163,6 +169,39 @@ async def test_the_program_can_neither_change_nor_delete_what_was_said(
     assert await record(connection, clock, statement(customer.id)) == [Outcome.RECORDED]
     with pytest.raises(InsufficientPrivilege):
         await connection.execute(change)  # type: ignore[arg-type]
+
+
+async def test_an_erasure_withdraws_what_was_granted_once_however_often_it_is_gone_through(
+    connection: Connection, erasures: Erasures, database: RolledBackDatabase, settings: Settings, clock: Clock
+) -> None:
+    customer = await make_customer(connection, clock)
+    await record(
+        connection, clock, statement(customer.id), statement(customer.id, sms), statement(customer.id, sms, withdrawn)
+    )
+    await erasures.erase(customer.id, Request("request", operator))
+    expected = [
+        ("email", "granted", "till"),
+        ("sms", "granted", "till"),
+        ("sms", "withdrawn", "till"),
+        ("email", "withdrawn", "erasure"),
+    ]
+    assert await rows(connection, everything_said) == expected
+    assert await flags_of(connection, customer.id) == [(False, False, False)]
+    two_hours_later = Clock(clock.store_timezone, clock.now() + timedelta(hours=2))
+    assert await Erasures(database, settings, two_hours_later).finish_open() == 1
+    assert await rows(connection, everything_said) == expected
+
+
+async def test_what_a_restored_backup_allows_again_is_withdrawn_again_once(
+    connection: Connection, erasures: Erasures, clock: Clock
+) -> None:
+    """Also where the grant is later than the erasure that is done again."""
+    customer = await make_customer(connection, clock)
+    await record(connection, clock, statement(customer.id))
+    entry = Erasure(customer.id, clock.now() - timedelta(days=3), "request", None, b"proof", None, None)
+    assert [await erasures.replay([entry]) for _ in range(2)] == [1, 0]
+    assert await rows(connection, everything_said) == [("email", "granted", "till"), ("email", "withdrawn", "erasure")]
+    assert await ConsentRepository(connection).find_flags_without_events([customer.id]) == []
 
 
 async def test_history_is_read_newest_first_and_part_by_part(connection: Connection, clock: Clock) -> None:

@@ -6,18 +6,22 @@ from uuid import UUID
 
 import pytest
 
-from regulars.privacy.consents_rules import Decision, Outcome, decide, merged
+from regulars.privacy.consents_rules import Decision, Outcome, decide
 from regulars.privacy.models_consents import ConsentAction, ConsentChannel, ConsentStatement, LastConsent, When
 
 noon = datetime(2026, 6, 15, 12, tzinfo=UTC)
 earlier, later = noon - timedelta(hours=1), noon + timedelta(hours=1)
 granted, withdrawn = ConsentAction.GRANTED, ConsentAction.WITHDRAWN
-email, sms, push = ConsentChannel
 
 
 def statement(action: ConsentAction, when: When, policy: str | None = None) -> ConsentStatement:
     return ConsentStatement(
-        customer_id=UUID(int=1), channel=email, action=action, when=when, source="till", policy_version=policy
+        customer_id=UUID(int=1),
+        channel=ConsentChannel.EMAIL,
+        action=action,
+        when=when,
+        source="till",
+        policy_version=policy,
     )
 
 
@@ -70,16 +74,3 @@ def test_without_a_time_the_withdrawal_holds() -> None:
     assert decided(granted, "unknown", None) == Decision(Outcome.RECORDED, later, is_in_force=True)
     for action in ConsentAction:
         assert decided(action, "unknown", held(action)) == Decision(Outcome.UNCHANGED)
-
-
-def test_records_that_become_one_keep_the_stricter_of_each() -> None:
-    for one, other in product((None, granted, withdrawn), repeat=2):
-        both = [action for action in (one, other) if action]
-        left = {email: one} if one else {}
-        right = {email: other} if other else {}
-        expected = withdrawn if withdrawn in both else granted if both else None
-        assert merged(left, right).get(email) == expected
-        assert merged(left, right) == merged(right, left)
-    assert merged({email: granted, sms: granted}, {sms: withdrawn, push: granted}) == {
-        email: granted, sms: withdrawn, push: granted
-    }  # fmt: skip

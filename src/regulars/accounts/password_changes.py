@@ -54,14 +54,11 @@ class PasswordService:
         async with self._database.transaction() as connection:
             user = await self._own(connection, caller)
             await self._check(connection, user, new)
-            failure_id = await SignInAttempts(connection, self._hashes).expect_failure(user.email, self._clock.now())
-        if not await self._hashing.matches(current, PasswordHash(user.password_hash)):
-            raise _wrong_password()
+        await self._prove(user, current, "/current_password")
         hashed = await self._hashing.hash(new)
         async with self._database.transaction() as connection:
-            await SignInAttempts(connection, self._hashes).take_back(failure_id)
             if not await self._set(connection, user, hashed, "change_password", by=caller):
-                raise _wrong_password()
+                raise _wrong_password("/current_password")
             sessions = SessionRepository(connection)
             await sessions.close_others(user.id, but=caller.session_id, now=self._clock.now())
 
@@ -74,18 +71,14 @@ class PasswordService:
         """
         async with self._database.transaction() as connection:
             user = await self._own(connection, caller)
-            failure_id = await SignInAttempts(connection, self._hashes).expect_failure(user.email, self._clock.now())
-        if not await self._hashing.matches(password, PasswordHash(user.password_hash)):
-            raise Validation.at("/password", "enum", "is not the present password")
-        async with self._database.transaction() as connection:
-            await SignInAttempts(connection, self._hashes).take_back(failure_id)
+        await self._prove(user, password, "/password")
 
     async def forgot(self, email: str) -> None:
         """Queue the mail with a link by which a new password can be set: the same work and no answer for any address.
 
         A customer who has no login yet, having been written down at a till, gets one by the same link. For an address
-        that nobody has a proof begins too, one that belongs to nobody: the job that would send it
-        finds that out, long after the answer.
+        that nobody has a proof begins too, one that belongs to nobody: the job that would send it finds that out, long
+        after the answer.
 
         Raises:
             RateLimited: the address was written to too often.
@@ -156,6 +149,15 @@ class PasswordService:
             await self._set(connection, user, hashed, "set_password", by=by)
             await SessionRepository(connection).close_all_of(user.id, now=self._clock.now())
 
+    async def _prove(self, user: User, password: str, pointer: str) -> None:
+        """Refuse a wrong password; it stays counted, and the pointer says where it was sent."""
+        async with self._database.transaction() as connection:
+            failure_id = await SignInAttempts(connection, self._hashes).expect_failure(user.email, self._clock.now())
+        if not await self._hashing.matches(password, PasswordHash(user.password_hash)):
+            raise _wrong_password(pointer)
+        async with self._database.transaction() as connection:
+            await SignInAttempts(connection, self._hashes).take_back(failure_id)
+
     async def _open_login(self, proof: Verification, token: str, hashed: PasswordHash) -> None:
         async with self._database.transaction() as connection:
             customer = await self._claimed(connection, proof, lock=True)
@@ -212,5 +214,5 @@ class PasswordService:
         return True
 
 
-def _wrong_password() -> Validation:
-    return Validation.at("/current_password", "enum", "is not the present password")
+def _wrong_password(pointer: str) -> Validation:
+    return Validation.at(pointer, "enum", "is not the present password")

@@ -1,5 +1,6 @@
 """A caller of before, with the rights of now: for work that is done in somebody's name after the request."""
 
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -22,19 +23,21 @@ async def principal_of(
     """
     if principal_id is None:
         return operator
-    return await (_user if kind == "user" else _client)(connection, clock, principal_id)
+    if kind == "user":
+        return await _user(connection, principal_id)
+    return await _client(connection, principal_id, clock.now())
 
 
-async def _user(connection: Connection, _: Clock, user_id: UUID) -> Principal:
+async def _user(connection: Connection, user_id: UUID) -> Principal:
     user = await UserRepository(connection).get_open(user_id)
     if user is None:
         raise SessionRevoked
     return Principal(user.id, "user", user.role, scopes_of(user.role), customer_id=user.customer_id)
 
 
-async def _client(connection: Connection, clock: Clock, client_id: UUID) -> Principal:
+async def _client(connection: Connection, client_id: UUID, now: datetime) -> Principal:
     client = await ApiClientRepository(connection).get_by_id(client_id)
-    if client is None or not client.is_open(clock.now()):
+    if client is None or not client.is_open(now):
         raise SessionRevoked
     return Principal(
         id=client.id,

@@ -41,11 +41,12 @@ class RecentCallers:
             now: When that was found.
             ends_at: When the token ends, in seconds since 1970.
         """
-        found_at = now.timestamp()
-        if self._seconds and len(self._known) >= most_callers:
+        if not self._seconds:
+            return
+        if len(self._known) >= most_callers:
             self._known.clear()
-        if self._seconds:
-            self._known[access_token] = _Known(caller, found_at, min(found_at + self._seconds, ends_at))
+        found_at = now.timestamp()
+        self._known[access_token] = _Known(caller, found_at, min(found_at + self._seconds, ends_at))
 
     def forget(self) -> None:
         """Remember nobody: a session was closed here, and nobody may call with it from now on."""

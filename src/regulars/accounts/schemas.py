@@ -36,7 +36,7 @@ class TokenForm(BaseModel):
         str, Field(max_length=50, examples=["password"], description="`password` or `client_credentials`.")
     ]
     username: Annotated[str, Field(max_length=254, description="The e-mail address, for `password`.")] = ""
-    password: Annotated[str, Field(max_length=128, json_schema_extra={"format": "password"})] = ""
+    password: Annotated[str, Field(max_length=longest_password, json_schema_extra={"format": "password"})] = ""
     client_id: Annotated[
         str, Field(max_length=64, description="For `client_credentials`, unless sent by HTTP Basic.")
     ] = ""

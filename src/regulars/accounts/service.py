@@ -93,10 +93,10 @@ class AccountsService:
             InvalidCredentials: whatever the reason.
             TooManyAttempts: 20 sign-ins of this client failed within the last hour.
         """
-        now = self._clock.now()
+        now, meant = self._clock.now(), _client_id(client_id)
         async with self._database.transaction() as connection:
-            failure_id = await SignInAttempts(connection, self._hashes).expect_failure(client_id.lower(), now)
-            client = await ApiClientRepository(connection).get_by_id(_client_id(client_id))
+            failure_id = await SignInAttempts(connection, self._hashes).expect_failure(str(meant), now)
+            client = await ApiClientRepository(connection).get_by_id(meant)
         matches = client is not None and client.has_secret(hash_token(secret), now)
         if client is None or not matches or not client.is_open(now):
             raise InvalidCredentials(error="invalid_client")
@@ -195,7 +195,7 @@ def _scopes(owner: SessionOwner) -> frozenset[str]:
 
 
 def _client_id(text: str) -> UUID:
-    """The id as typed, or one that no client has: an unknown client is not told apart from a malformed one."""
+    """The id, however it is spelled; for what is no id, one that no client has."""
     try:
         return UUID(text)
     except ValueError:

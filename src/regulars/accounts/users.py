@@ -27,7 +27,7 @@ from regulars.kit.validation import Validation
 
 
 class UserService:
-    """Who may sign in, and as what. Changes take effect with the next request of the person."""
+    """Who may sign in, and as what. Changes take effect within `session_check_seconds`."""
 
     def __init__(self, database: Transactions, settings: Settings, clock: Clock, hashing: PasswordHashing) -> None:
         self._database = database

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -131,7 +131,7 @@ async def _write_log(url: str) -> None:
             typer.echo(line_of(erasure))
 
 
-async def _replay(url: str, settings: Settings, log: AsyncIterator[Erasure]) -> int:
+async def _replay(url: str, settings: Settings, log: Iterable[Erasure]) -> int:
     async with Database(url, size=1) as database:
         return await Erasures(database, settings, settings.clock).replay(log)
 

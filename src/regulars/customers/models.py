@@ -131,14 +131,6 @@ class RetailCustomer(CustomerProfile):
 
 
 @dataclass(frozen=True)
-class ProfileChange:
-    """A profile before and after a change: whom the shop knew by another address or number is still in `before`."""
-
-    before: RetailCustomer
-    after: RetailCustomer
-
-
-@dataclass(frozen=True)
 class CustomerState:
     """Of a customer, what decides whether a change for many can touch it."""
 

@@ -7,19 +7,17 @@ from uuid import UUID
 
 from psycopg.sql import SQL, Placeholder
 
-from regulars.customers.errors import EmailTaken, ExternalIdTaken, PhoneTaken
+from regulars.customers.errors import ExternalIdTaken
 from regulars.customers.identifiers import CustomerNumber, Email, Phone
 from regulars.customers.models import NewCustomer, RetailCustomer
 from regulars.customers.numbers import customer_number
-from regulars.customers.repository_changes import CustomerChangesRepository
+from regulars.customers.repository_changes import CustomerChangesRepository, taken
 from regulars.customers.repository_columns import customer_rows, listed, profile_columns, select_customer
 from regulars.customers.repository_engagement import CustomerEngagementRepository
 from regulars.customers.repository_purchases import CustomerPurchasesRepository
 from regulars.customers.repository_scores import CustomerScoresRepository
 from regulars.customers.repository_search import CustomerSearchRepository
-from regulars.kit.errors import NotFound, Refusal
-
-_taken: Mapping[str, type[Refusal]] = {"email": EmailTaken, "phone": PhoneTaken}
+from regulars.kit.errors import NotFound
 
 _insert_customer = SQL("""
     WITH inserted AS (
@@ -147,7 +145,7 @@ class RetailCustomerRepository(
         customer_id, claimed = await self._insert_claims(claims, new)
         if lost := [kind for kind in claims if kind not in claimed]:
             await self._execute("DELETE FROM customer_identifiers WHERE customer_id = %s", [customer_id])
-            raise _taken.get(lost[0], ExternalIdTaken)
+            raise taken.get(lost[0], ExternalIdTaken)
         return customer_id
 
     async def _insert_claims(self, claims: Mapping[str, str], new: NewCustomer) -> tuple[UUID, list[str]]:

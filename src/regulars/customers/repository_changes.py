@@ -12,7 +12,9 @@ from regulars.customers.repository_columns import select_customer
 from regulars.kit.database import Repository
 from regulars.kit.errors import Refusal
 
-_taken: Mapping[str, type[Refusal]] = {"email": EmailTaken, "phone": PhoneTaken}
+taken: Mapping[str, type[Refusal]] = {"email": EmailTaken, "phone": PhoneTaken}
+"""What whoever claims an identifier of this kind is refused with if another customer has it."""
+
 _is_verified = {"email": "is_email_verified", "phone": "is_phone_verified"}
 
 _update_customer = SQL("""
@@ -145,7 +147,7 @@ class CustomerChangesRepository(Repository):
                 {"kinds": list(wanted), "values": list(wanted.values()), "customer_id": customer_id, "at": at},
             )
             if lost := sorted(wanted.keys() - {kind for [kind] in claimed}):
-                raise _taken[lost[0]]
+                raise taken[lost[0]]
         await self._execute(
             """
             DELETE FROM customer_identifiers

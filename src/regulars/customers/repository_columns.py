@@ -1,5 +1,6 @@
 """How the flat customer is read: its columns and the tables they lie in."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 from psycopg.sql import SQL, Composed, Identifier
@@ -9,10 +10,13 @@ from regulars.customers.models import CustomerProfile
 profile_columns = [field.name for field in fields(CustomerProfile)]
 
 
-def listed(columns: list[str], table: str | None = None) -> Composed:
+def listed(columns: Sequence[str], table: str | None = None) -> Composed:
     """Column names, separated by commas."""
     return SQL(", ").join(Identifier(table, column) if table else Identifier(column) for column in columns)
 
+
+mail_comes_back = SQL("g.bounced_email = c.email AND g.bounced_at > coalesce(g.last_delivered_at, '-infinity')")
+"""Mail to the present address came back for good, and nothing got through since: of a customer `c`, engagement `g`."""
 
 # A full run confirms every score, although it writes only those that changed.
 _columns = SQL("""
@@ -44,10 +48,9 @@ _columns = SQL("""
     round(g.mails_clicked::numeric / nullif(g.mails_delivered, 0), 4)::float8 AS email_click_rate,
     g.last_opened_at AS last_email_open_date,
     g.last_clicked_at AS last_email_click_date,
-    CASE WHEN g.bounced_email = c.email AND g.bounced_at > coalesce(g.last_delivered_at, '-infinity')
-        THEN g.bounced_at END AS email_bounced_at,
+    CASE WHEN {mail_comes_back} THEN g.bounced_at END AS email_bounced_at,
     greatest(m.last_order_at, g.last_activity_at) AS last_activity_at
-""").format(profile=listed(profile_columns, "c"))
+""").format(profile=listed(profile_columns, "c"), mail_comes_back=mail_comes_back)
 
 joined_tables = SQL("""
     LEFT JOIN customer_metrics m ON m.customer_id = c.id

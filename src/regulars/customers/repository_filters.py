@@ -8,6 +8,7 @@ from typing import Any, LiteralString, TypeAlias
 
 from psycopg.sql import SQL, Composable, Placeholder
 
+from regulars.customers.repository_purchases import valid_order
 from regulars.customers.repository_segments import segments_at_two_moments
 from regulars.customers.schemas_search import RetailCustomerSearchFilters
 from regulars.formulas.rfm import RFMSegment
@@ -150,14 +151,13 @@ def _ends_until(name: str, day: date, clock: Clock) -> Conditions:
 
 
 def _ordered_within(first: date | None, last: date | None) -> Conditions:
-    """Has a valid order in the period: one that is neither cancelled nor refunded in full."""
+    """Has a valid order in the period."""
     if first is None and last is None:
         return Conditions()
     exists = SQL("""EXISTS (
         SELECT FROM orders o
-        WHERE o.customer_id = c.id AND o.ordered_on BETWEEN {} AND {}
-            AND o.cancelled_on IS NULL AND (o.refunded_total < o.total OR o.total = 0)
-    )""").format(Placeholder("ordered_from"), Placeholder("ordered_to"))
+        WHERE o.customer_id = c.id AND o.ordered_on BETWEEN {} AND {} AND {}
+    )""").format(Placeholder("ordered_from"), Placeholder("ordered_to"), valid_order)
     return Conditions((exists,), {"ordered_from": first or date.min, "ordered_to": last or date.max})
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg.sql import SQL, Composed, Identifier
 from psycopg.types.json import Jsonb
 
+from regulars.customers.repository_columns import listed
 from regulars.kit.database import Repository
 from regulars.kit.logs import current_trace_id
 
@@ -143,19 +144,15 @@ def shares_parameter(shares: WindowShares | None) -> dict[str, Any]:
     return {} if shares is None else {"shares": Jsonb({segment: str(share) for segment, share in shares.items()})}
 
 
-def _listed(columns: Sequence[str], table: str | None = None) -> Composed:
-    return SQL(", ").join(Identifier(table, column) if table else Identifier(column) for column in columns)
-
-
 def _write_of(columns: Sequence[str], stamps: Sequence[str]) -> Composed:
     return _write.format(
-        columns=_listed(columns),
-        stamps=_listed(stamps),
-        found=_listed(columns, "found"),
-        stamped=_listed(stamps, "found"),
-        before=_listed(columns, "before"),
-        old=_listed(columns, "old"),
-        new=_listed(columns, "new"),
+        columns=listed(columns),
+        stamps=listed(stamps),
+        found=listed(columns, "found"),
+        stamped=listed(stamps, "found"),
+        before=listed(columns, "before"),
+        old=listed(columns, "old"),
+        new=listed(columns, "new"),
         assignments=SQL(", ").join(
             SQL("{column} = excluded.{column}").format(column=Identifier(column)) for column in (*columns, *stamps)
         ),

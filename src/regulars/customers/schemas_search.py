@@ -121,7 +121,7 @@ class RetailCustomerSearchFilters(RequestSchema):
     acquisition_campaign: Places = []
     referrer_customer_id: Id | None = None
     user_id: Id | None = None
-    include_deleted: bool = Field(default=False, description="Also deleted and erased records.")
+    include_deleted: bool = Field(default=False, description="Also deleted records.")
     sort: SortKey = Field(default="-created_at", description="`-` for descending; ties by id, missing values last.")
     limit: Limit = 50
     offset: Offset = 0
@@ -129,13 +129,14 @@ class RetailCustomerSearchFilters(RequestSchema):
     @field_validator("*", mode="after")
     @classmethod
     def _in_order(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - any field
+        name = info.field_name or ""
         for end, start in _ranges.items():
-            name = info.field_name or ""
-            least = info.data.get(name.removesuffix(end) + start) if name.endswith(end) else None
-            if value is not None and least is not None and value < least:
-                raise PydanticCustomError(
-                    "range", "{expected}", {"expected": f"must not be below {name.removesuffix(end)}{start}"}
-                )
+            if value is None or not name.endswith(end):
+                continue
+            other = name.removesuffix(end) + start
+            least = info.data.get(other)
+            if least is not None and value < least:
+                raise PydanticCustomError("range", "{expected}", {"expected": f"must not be below {other}"})
         return value
 
     @model_validator(mode="after")

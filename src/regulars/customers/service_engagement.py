@@ -38,11 +38,11 @@ class EngagementService:
             What became of each event: `unchanged` for one that was reported before, or why it cannot be taken.
         """
         now = self._clock.now()
-        refused = await self._refusals(events, by, now)
+        refusals = await self._refusals(events, by, now)
         taken = [
             replace(event, occurred_at=min(event.occurred_at, now))
-            for event in events
-            if (event.customer_id, event.event_id) not in refused
+            for event, refusal in zip(events, refusals, strict=True)
+            if refusal is None
         ]
         new = await self._not_reported(taken)
         if new:
@@ -51,21 +51,18 @@ class EngagementService:
             bounced = sorted(tally.customer_id for tally in tallies if tally.bounced_at)
             told = [ContactBounced(customer_id=id_) for id_ in bounced if id_ in come_back]
             await record_events(self._connection, now, *told)
-        return [_outcome(event, refused, new) for event in events]
+        return [refusal or _outcome(event, new) for event, refusal in zip(events, refusals, strict=True)]
 
-    async def _refusals(
-        self, events: Sequence[EngagementEvent], by: Principal, now: datetime
-    ) -> dict[tuple[UUID, str], Refusal]:
+    async def _refusals(self, events: Sequence[EngagementEvent], by: Principal, now: datetime) -> list[Refusal | None]:
+        """Why each event cannot be taken, with its customer locked; None for those that can."""
         ids = sorted({event.customer_id for event in events})
         states = {state.id: state for state in await self._customers.lock_states(ids)}
-        found: dict[tuple[UUID, str], Refusal] = {}
-        for event in events:
-            refusal = refusal_of_state(states.get(event.customer_id), by)
-            if refusal is None and event.occurred_at > now + clocks_differ_by:
-                refusal = Validation.at("/occurred_at", "range", "must not be in the future")
-            if refusal is not None:
-                found[event.customer_id, event.event_id] = refusal
-        return found
+        of_the_future = Validation.at("/occurred_at", "range", "must not be in the future")
+        return [
+            refusal_of_state(states.get(event.customer_id), by)
+            or (of_the_future if event.occurred_at > now + clocks_differ_by else None)
+            for event in events
+        ]
 
     async def _not_reported(self, events: Sequence[EngagementEvent]) -> dict[tuple[UUID, str], EngagementEvent]:
         reported = await self._customers.find_reported(events)
@@ -91,13 +88,6 @@ class EngagementService:
         return [tallies[id_] for id_ in sorted(tallies)]
 
 
-def _outcome(
-    event: EngagementEvent,
-    refused: dict[tuple[UUID, str], Refusal],
-    new: dict[tuple[UUID, str], EngagementEvent],
-) -> Outcome:
-    """What became of an event; of several with one id, the first counts."""
-    key = (event.customer_id, event.event_id)
-    if key in refused:
-        return refused[key]
-    return "recorded" if new.pop(key, None) else "unchanged"
+def _outcome(event: EngagementEvent, new: dict[tuple[UUID, str], EngagementEvent]) -> Outcome:
+    """What became of an event that can be taken; of several with one id, the first counts."""
+    return "recorded" if new.pop((event.customer_id, event.event_id), None) else "unchanged"

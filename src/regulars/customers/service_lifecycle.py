@@ -5,7 +5,7 @@ from uuid import UUID
 
 from regulars.customers.access import require_fields_allowed, require_own_or, require_visible
 from regulars.customers.events import CustomerDeactivated, CustomerDeleted, CustomerReactivated, CustomerUpdated
-from regulars.customers.models import ProfileChange, RetailCustomer
+from regulars.customers.models import RetailCustomer
 from regulars.customers.schemas import RetailCustomerResponse, RetailCustomerUpdate
 from regulars.customers.service_base import CustomerServiceBase
 from regulars.kit.errors import NotFound
@@ -27,18 +27,6 @@ class CustomerLifecycle(CustomerServiceBase):
         by: Principal,
         precondition: Precondition = any_version,
     ) -> RetailCustomerResponse:
-        """Change a profile; refuses as `change_profile()` does."""
-        changed = await self.change_profile(customer_id, update, by=by, precondition=precondition)
-        return self._shown(changed.after, by)
-
-    async def change_profile(
-        self,
-        customer_id: UUID,
-        update: RetailCustomerUpdate,
-        *,
-        by: Principal,
-        precondition: Precondition = any_version,
-    ) -> ProfileChange:
         """Change the fields that were sent and differ; if none does, the record stays as it is, version and all.
 
         Args:
@@ -62,14 +50,14 @@ class CustomerLifecycle(CustomerServiceBase):
         precondition.require(before.version)
         changes = {name: value for name, value in sent.items() if value != getattr(before, name)}
         if not changes:
-            return ProfileChange(before, before)
+            return self._shown(before, by)
         _check_reachable(before, changes)
         if "referrer_customer_id" in changes:
             await self._check_other_referrer(customer_id, update.referrer_customer_id)
         after = await self._customers.update_customer(customer_id, changes, at=self._clock.now())
         await self._audit("update_customer", by, customer_id, fields=sorted(changes))
         await self._tell(CustomerUpdated(customer_id=customer_id, fields=sorted(changes)))
-        return ProfileChange(before, after)
+        return self._shown(after, by)
 
     async def deactivate_customer(
         self, customer_id: UUID, reason: str | None = None, *, by: Principal

@@ -7,7 +7,7 @@ it, and every night does. Once more, a while later, everything is looked through
 at that very moment.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -30,6 +30,7 @@ from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
 from regulars.loyalty.closing import AccountClosing
 from regulars.privacy.columns import ColumnRule, by_table, column_rules
+from regulars.privacy.consents import ConsentJournal
 from regulars.privacy.erased_people import hash_of, lasting_hashes
 from regulars.privacy.models import Erasure, ErasureReason, Person
 from regulars.privacy.repository import ErasureRepository
@@ -117,14 +118,14 @@ class Erasures:
         async with self._database.transaction() as connection:
             return await ErasureRepository(connection).forget_hashes(before, at_most=people_at_once * 100)
 
-    async def replay(self, log: AsyncIterator[Erasure]) -> int:
+    async def replay(self, log: Iterable[Erasure]) -> int:
         """Erase again whom a restored backup brought back; how many.
 
         Args:
             log: The erasures of the database that was lost or left.
         """
         count = 0
-        async for entry in log:
+        for entry in log:
             count += await self._replay(entry)
         return count
 
@@ -208,6 +209,8 @@ class Erasures:
         person = await tables.find_person(customer.id)
         first = {table: rules for table, rules in self._tables.items() if needs_the_person(table)}
         rows = {table: await tables.erase(rules, person) for table, rules in first.items()}
+        # The record allows nothing any more: the events must say so too.
+        await ConsentJournal(connection, self._clock).follow_flags([customer.id], source="erasure", by=request.by)
         await Jobs(connection, self._clock).forget_customer(customer.id)
         await log.close_record(customer.id, at=at)
         await log.add(self._entry(customer, request, at, points))

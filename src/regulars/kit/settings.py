@@ -30,7 +30,8 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(
-        default_factory=lambda: user_data_path("regulars"), description="Folder of the embedded PostgreSQL."
+        default_factory=lambda: user_data_path("regulars"),
+        description="Folder of the embedded PostgreSQL; unset, `~/.local/share/regulars` on Linux.",
     )
     database_url: str | None = Field(
         default=None, description="A PostgreSQL server of your own, instead of the embedded one."
@@ -63,10 +64,12 @@ class Settings(BaseSettings):
     sms_webhook_token: SecretStr | None = Field(default=None, description="Sent to sms_webhook_url as bearer token.")
 
     jwt_secret: SecretStr | None = Field(
-        default=None, description="Signs access tokens; 32 bytes or more. The embedded database makes its own."
+        default=None,
+        description="Signs access tokens and links to unsubscribe; 32 bytes or more. The embedded database makes its"
+        " own.",
     )
     jwt_secret_previous: SecretStr | None = Field(
-        default=None, description="Still accepted while tokens signed by it live on."
+        default=None, description="Still accepted while tokens and links signed by it live on."
     )
     erasure_secret: SecretStr | None = Field(
         default=None,
@@ -162,10 +165,11 @@ class Settings(BaseSettings):
         default="quintiles", description="Whether scores compare customers, or go by fixed thresholds."
     )
     rfm_fixed_thresholds: list[int] = Field(
-        default=[1, 2, 3, 5], description="Frequency edges used below 5 ranked customers."
+        default=[1, 2, 3, 5],
+        description="Frequency edges where edges are fixed: by rfm_edges, or below 5 ranked customers.",
     )
     rfm_fixed_recency_days: list[int] = Field(
-        default=[365, 180, 90, 30], description="Recency edges used below 5 ranked customers, falling."
+        default=[365, 180, 90, 30], description="Recency edges used then, falling."
     )
     rfm_fixed_monetary: list[Decimal] = Field(
         default=[Decimal(50), Decimal(100), Decimal(250), Decimal(500)], description="Monetary edges used then."

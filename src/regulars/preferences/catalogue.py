@@ -12,10 +12,6 @@ from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 from regulars.kit.schemas import RequestSchema, Text
 from regulars.preferences.models import PreferenceType
 
-_Words = Annotated[list[Annotated[str, Text(50)]], Field(max_length=50)]
-_words = "a list of up to 50 texts of up to 50 characters"
-_yes_or_no = "`true` or `false`"
-
 
 class QuietHours(RequestSchema):
     """The part of a day in which nobody wants to be disturbed; it may go past midnight."""
@@ -65,8 +61,11 @@ def _text(longest: int) -> tuple[str, TypeAdapter[Any]]:
     return f"a text of up to {longest} characters", TypeAdapter(Annotated[str, Text(longest)])
 
 
-_words_of = (_words, TypeAdapter[Any](_Words))
-_flag = (_yes_or_no, TypeAdapter[Any](bool))
+_words = (
+    "a list of up to 50 texts of up to 50 characters",
+    TypeAdapter[Any](Annotated[list[Annotated[str, Text(50)]], Field(max_length=50)]),
+)
+_flag = ("`true` or `false`", TypeAdapter[Any](bool))
 _hours = ('`{"from": "HH:MM", "until": "HH:MM"}`, store time', TypeAdapter[Any](QuietHours))
 _language = (
     "a language tag such as `de` or `pt-BR`",
@@ -91,11 +90,11 @@ _all = [
     ),
     *_keys(
         PreferenceType.SHOPPING,
-        ("categories", "Categories that the person likes", _words_of, ["shoes", "coats"]),
-        ("brands", "Brands that the person likes", _words_of, ["Acme"]),
-        ("styles", "Styles that the person likes", _words_of, ["casual"]),
-        ("sizes", "Sizes that fit", _words_of, ["M", "42"]),
-        ("colors", "Colours that the person likes", _words_of, ["navy"]),
+        ("categories", "Categories that the person likes", _words, ["shoes", "coats"]),
+        ("brands", "Brands that the person likes", _words, ["Acme"]),
+        ("styles", "Styles that the person likes", _words, ["casual"]),
+        ("sizes", "Sizes that fit", _words, ["M", "42"]),
+        ("colors", "Colours that the person likes", _words, ["navy"]),
         ("store", "The branch where the person likes to shop", _text(100), "Berlin Mitte"),
     ),
     *_keys(
@@ -112,7 +111,7 @@ _all = [
     ),
     *_keys(
         PreferenceType.MARKETING,
-        ("topics", "What offers may be about", _words_of, ["sale", "new in"]),
+        ("topics", "What offers may be about", _words, ["sale", "new in"]),
         ("birthday_greeting", "Whether a birthday greeting is welcome", _flag, True),
         ("catalogue_by_post", "Whether a printed catalogue is wanted", _flag, False),
     ),

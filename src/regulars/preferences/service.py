@@ -129,7 +129,7 @@ class PreferenceService:
         preference = await self._preferences.get_preference(customer_id, preference_id)
         await self._preferences.delete_preference(customer_id, preference_id)
         await self._audit("delete_preference", by, customer_id, [preference])
-        await record_events(self._connection, self._clock.now(), _deleted(preference))
+        await record_events(self._connection, self._clock.now(), _changed(preference, "deleted"))
 
     async def _lock(self, customer_id: UUID, by: Principal) -> None:
         require_own_or("prefs:write", customer_id, by)
@@ -144,7 +144,8 @@ class PreferenceService:
             raise Validation(f"There would be more than {most_preferences} preferences.")
         if written:
             await self._audit(action, by, customer_id, written)
-            await record_events(self._connection, now, *map(_written, written))
+            changes = [_changed(each, "created" if each.version == 1 else "updated") for each in written]
+            await record_events(self._connection, now, *changes)
         return written
 
     async def _audit(
@@ -160,14 +161,6 @@ class PreferenceService:
             object_id=customer_id,
             facts=facts,
         )
-
-
-def _written(preference: CustomerPreference) -> PreferenceChanged:
-    return _changed(preference, "created" if preference.version == 1 else "updated")
-
-
-def _deleted(preference: CustomerPreference) -> PreferenceChanged:
-    return _changed(preference, "deleted")
 
 
 def _changed(preference: CustomerPreference, change: Change) -> PreferenceChanged:

@@ -1,7 +1,6 @@
 """What customers allow: one writer of events for one customer and for many, and what callers may do and see."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import IO
 from uuid import UUID
@@ -190,19 +189,15 @@ def _decided(
     now: datetime,
 ) -> Decision:
     """Decide on a statement, and leave `last` and `known` as the next one finds them."""
-    key, before = statement.key, last.get(statement.key)
+    key = statement.key
     same = (key, str(statement.action), statement.when) if isinstance(statement.when, datetime) else None
-    decision = decide(statement, before, now=now, is_known=same in known)
-    if decision.occurred_at is not None:
-        known.add((key, str(statement.action), decision.occurred_at))
-    if decision.occurred_at is not None and decision.is_in_force:
-        held = before or LastConsent(*key, statement.action, decision.occurred_at, None, None)
-        last[key] = replace(
-            held,
-            action=statement.action,
-            occurred_at=decision.occurred_at,
-            policy_version=statement.policy_version,
-            text_hash=statement.text_hash,
+    decision = decide(statement, last.get(key), now=now, is_known=same in known)
+    if decision.occurred_at is None:
+        return decision
+    known.add((key, str(statement.action), decision.occurred_at))
+    if decision.is_in_force:
+        last[key] = LastConsent(
+            *key, statement.action, decision.occurred_at, statement.policy_version, statement.text_hash
         )
     return decision
 

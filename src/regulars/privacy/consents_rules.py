@@ -4,12 +4,11 @@ The last event of a channel holds, by the time at which the person consented, th
 cannot tell what came last, the stricter one holds. Silence is no consent.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from regulars.privacy.models_consents import ConsentAction, ConsentChannel, ConsentStatement, LastConsent
+from regulars.privacy.models_consents import ConsentAction, ConsentStatement, LastConsent
 
 
 class Outcome(StrEnum):
@@ -53,23 +52,6 @@ def decide(statement: ConsentStatement, last: LastConsent | None, *, now: dateti
             return _undated(statement, last, now)
         case told:
             return Decision(Outcome.UNCHANGED) if is_known else _dated(statement, told, last)
-
-
-def merged(
-    one: Mapping[ConsentChannel, ConsentAction], other: Mapping[ConsentChannel, ConsentAction]
-) -> dict[ConsentChannel, ConsentAction]:
-    """The consents of a person whose two records become one: the stricter of each channel.
-
-    A withdrawal of either record holds, whenever it was made: it is not known that the person remembered it when they
-    allowed the same again under another record. A grant of one record holds where the other says nothing.
-    """
-    return {
-        channel: ConsentAction.WITHDRAWN
-        if ConsentAction.WITHDRAWN in (one.get(channel), other.get(channel))
-        else ConsentAction.GRANTED
-        for channel in ConsentChannel
-        if channel in one or channel in other
-    }
 
 
 def _says_the_same(statement: ConsentStatement, last: LastConsent) -> bool:

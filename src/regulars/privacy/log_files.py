@@ -1,7 +1,7 @@
 """The erasure log as a file: one JSON object per line, to be kept where the backups are."""
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -25,7 +25,7 @@ def line_of(erasure: Erasure) -> str:
     return json.dumps(entry)
 
 
-async def read_log(lines: Iterable[str]) -> AsyncIterator[Erasure]:
+def read_log(lines: Iterable[str]) -> Iterator[Erasure]:
     """The entries of a file.
 
     Raises:

@@ -93,13 +93,11 @@ class ConsentEvent:
 
     Attributes:
         seq: Counts the events of a customer in the order of writing.
-        actor_kind: Who wrote it: `user`, `client`, `operator`, or `system` for the program itself.
         occurred_at: When the person consented.
         recorded_at: When it was written.
     """
 
     id: UUID
-    customer_id: UUID
     seq: int
     purpose: str
     channel: str
@@ -107,7 +105,6 @@ class ConsentEvent:
     policy_version: str | None
     text_hash: bytes | None
     source: str
-    actor_kind: str
     actor_id: UUID | None
     occurred_at: datetime
     recorded_at: datetime

@@ -22,7 +22,8 @@ class AccessRepository(Repository):
             WHERE a.object_kind = 'customer' AND a.object_id = %(id)s
                     OR a.object_kind = 'user' AND a.object_id IN (SELECT id FROM users WHERE customer_id = %(id)s)
                     OR a.facts ? 'customer_ids' AND a.facts -> 'customer_ids' @> to_jsonb(%(id)s::text)
-                    OR a.object_kind = 'customer' AND a.object_id IS NULL AND a.action = 'export_customers'
+                    OR a.object_kind = 'customer' AND a.object_id IS NULL
+                        AND a.action IN ('export_customers', 'export_suppressions')
                         AND a.occurred_at >= (SELECT created_at FROM customers WHERE id = %(id)s)
             ORDER BY a.occurred_at DESC, a.id DESC LIMIT %(limit)s
             """,

@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.sql import SQL
 
+from regulars.customers.repository_columns import mail_comes_back
 from regulars.kit.database import Repository
 from regulars.kit.security import Principal
 from regulars.privacy.models_consents import (
@@ -53,15 +54,14 @@ _suppressed: Mapping[ConsentChannel, tuple[SQL, SQL]] = {
 _suppressions = SQL("""
     SELECT * FROM (
         SELECT {address} AS address, c.customer_number, CASE
-            WHEN {is_email} AND e.bounced_email = c.email AND e.bounced_at > coalesce(e.last_delivered_at, '-infinity')
-                THEN 'bounced'
+            WHEN {comes_back} THEN 'bounced'
             WHEN last.action = 'withdrawn' AND last.source = 'spam-complaint' THEN 'complained'
             WHEN last.action = 'withdrawn' THEN 'withdrawn'
             WHEN NOT {flag} THEN 'not_granted'
             WHEN NOT c.is_active OR c.deleted_at IS NOT NULL THEN 'inactive'
         END AS reason
         FROM customers c
-        LEFT JOIN customer_engagement e ON e.customer_id = c.id
+        LEFT JOIN customer_engagement g ON g.customer_id = c.id
         LEFT JOIN (
             SELECT DISTINCT ON (customer_id) customer_id, action, source
             FROM consent_events
@@ -190,8 +190,8 @@ class ConsentRepository(Repository):
         return await self._all(
             ConsentEvent,
             """
-            SELECT id, customer_id, seq, purpose, channel, action, policy_version, text_hash, source, actor_kind,
-                actor_id, occurred_at, recorded_at
+            SELECT id, seq, purpose, channel, action, policy_version, text_hash, source, actor_id, occurred_at,
+                recorded_at
             FROM consent_events
             WHERE customer_id = %(id)s
                 AND (%(seq)s::bigint IS NULL OR (occurred_at, seq) < (%(time)s::timestamptz, %(seq)s::bigint))
@@ -204,8 +204,8 @@ class ConsentRepository(Repository):
     async def read_suppressions(self, channel: ConsentChannel) -> AsyncIterator[list[Suppression]]:
         """Everybody who must not be written to by a channel, some at a time, as of one moment."""
         address, flag = _suppressed[channel]
-        is_email = SQL("true") if channel == ConsentChannel.EMAIL else SQL("false")
-        query = _suppressions.format(address=address, flag=flag, is_email=is_email)
+        comes_back = mail_comes_back if channel == ConsentChannel.EMAIL else SQL("false")
+        query = _suppressions.format(address=address, flag=flag, comes_back=comes_back)
         async with self._connection.cursor(name="suppressions", row_factory=class_row(Suppression)) as cursor:
             await cursor.execute(query, {"channel": channel})
             while batch := await cursor.fetchmany(read_at_once):

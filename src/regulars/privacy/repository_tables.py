@@ -18,8 +18,6 @@ _proofs = "SELECT id FROM verifications WHERE subject_id = ANY(%(subjects)s) OR 
 # Where a table keeps the id of the customer in customer_id, that is how its rows are found; these are all others.
 _reach: Final[Mapping[str, Composable]] = {
     "customers": SQL("id = %(customer_id)s"),
-    "users": SQL("customer_id = %(customer_id)s"),
-    "customer_identifiers": SQL("customer_id = %(customer_id)s"),
     "sessions": SQL("user_id = ANY(%(logins)s)"),
     "refresh_tokens": SQL("session_id IN (SELECT id FROM sessions WHERE user_id = ANY(%(logins)s))"),
     "verifications": SQL("id IN ({})").format(SQL(_proofs)),
@@ -35,6 +33,8 @@ _reach: Final[Mapping[str, Composable]] = {
         "status = 'todo' AND args ->> 'verification_id' IN (SELECT id::text FROM ({}) AS p)"
     ).format(SQL(_proofs)),
 }
+# What the person is recognised by, and signs in with.
+_identifying: Final = frozenset({"users", "customer_identifiers"})
 # A list of whom somebody looked at names others too.
 _exported_as: Final[Mapping[tuple[str, str], SQL]] = {("audit_log", "facts"): SQL("facts - 'customer_ids'")}
 _strip: Final = "SELECT strip_audit_log(%(customer_id)s, %(logins)s)"
@@ -48,7 +48,7 @@ def is_reached(rules: Sequence[ColumnRule]) -> bool:
 
 def needs_the_person(table: str) -> bool:
     """Whether rows are found by more than the id of the customer, or are what identifies: they go first, together."""
-    return table in _reach
+    return table in _reach or table in _identifying
 
 
 class PersonalTables(Repository):
