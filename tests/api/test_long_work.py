@@ -221,8 +221,9 @@ async def test_what_can_be_refused_at_once_is(as_role: AsRole, connection: Conne
     future = await admin.post(f"{base}/loyalty/expire-points", json={"as_of": "2999-01-01T00:00:00Z"}, headers=wanted)
     assert (future.status_code, slug(future)) == (422, "validation")
     tier_url, tier = operations["bulk_update_tier"]
-    past = await admin.post(tier_url, json=tier | {"until": "2026-06-14"}, headers=wanted)
-    assert (past.status_code, past.json()["errors"][0]["pointer"]) == (422, "/until")
+    for headers in ({}, wanted):
+        past = await admin.post(tier_url, json=tier | {"until": "2026-06-14"}, headers=headers)
+        assert (past.status_code, past.json()["errors"][0]["pointer"]) == (422, "/until")
     assert (await analyst.post(clv_url, json={"window_days": 0}, headers=wanted)).status_code == 422
     assert (await analyst.post(f"{base}/bulk/tags", json={}, headers=wanted)).status_code == 403
     assert await (await connection.execute("SELECT count(*) FROM jobs")).fetchone() == (0,)

@@ -27,9 +27,11 @@ from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.errors import IdempotencyKeyInvalid
 from regulars.api.problems import respond
 from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
 from regulars.kit.errors import Refusal
 from regulars.kit.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
 from regulars.kit.security import Principal
+from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
 
 _kept_headers = ("content-type", "location", "etag", "preference-applied")
@@ -93,7 +95,7 @@ class Once:
         if self.request is None:
             return (await work()).response()
         if kept := await self.keys.claim(self.request, now=self.clock.now()):
-            return _replayed(kept)
+            return replay(kept)
         try:
             answer = await work()
         except Refusal as refusal:
@@ -116,16 +118,22 @@ async def keep_refusal(request: Request, refused: Exception) -> Response:
     assert isinstance(refused, RefusedUnderKey)  # noqa: S101 - registered for this class
     state = request.app.state
     async with state.database.transaction() as connection:
-        keys = IdempotencyKeys(connection, timedelta(days=state.settings.idempotency_days))
+        keys = keys_of(connection, state.settings)
         if kept := await keys.claim(refused.request, now=state.clock.now()):
-            return _replayed(kept)
+            return replay(kept)
         response = respond(refused.refusal, request.state.trace_id)
         await keys.keep(refused.request, kept_form_of(response))
     return response
 
 
-def _replayed(kept: StoredAnswer) -> Response:
+def replay(kept: StoredAnswer) -> Response:
+    """A kept answer, given again."""
     return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})
+
+
+def keys_of(connection: Connection, settings: Settings) -> IdempotencyKeys:
+    """The kept answers, for as long as the installation keeps them."""
+    return IdempotencyKeys(connection, timedelta(days=settings.idempotency_days))
 
 
 def kept_form_of(response: Response) -> StoredAnswer:
@@ -149,16 +157,11 @@ async def once(
     Raises:
         IdempotencyKeyInvalid: the key is empty, too long, sent twice, or has other characters.
     """
-    keys = IdempotencyKeys(transaction, timedelta(days=settings.idempotency_days))
-    keyed = None if key is None else await _keyed(request)
-    return Once(keys, clock, keyed)
+    keyed = None if key is None else keyed_request(request, await _request_hash(request))
+    return Once(keys_of(transaction, settings), clock, keyed)
 
 
 OnceDep = Annotated[Once, Depends(once)]
-
-
-async def _keyed(request: Request) -> KeyedRequest:
-    return keyed_request(request, await _request_hash(request))
 
 
 def keyed_request(request: Request, request_hash: bytes) -> KeyedRequest:
