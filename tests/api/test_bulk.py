@@ -19,11 +19,6 @@ status_url, tags_url = "/api/v1/retail-customers/bulk/status", "/api/v1/retail-c
 
 
 @pytest.fixture
-async def admin(as_role: AsRole) -> httpx.AsyncClient:
-    return await as_role("admin")
-
-
-@pytest.fixture
 async def people(connection: Connection, clock: Clock) -> list[RetailCustomer]:
     return [await make_customer(connection, clock, tags=["a"]) for _ in range(3)]
 

@@ -25,18 +25,8 @@ grant, withdrawal = {"channel": "email", "action": "granted"}, {"channel": "emai
 
 
 @pytest.fixture
-async def customer_id(connection: Connection, clock: Clock) -> UUID:
-    return (await make_customer(connection, clock)).id
-
-
-@pytest.fixture
 def url(customer_id: UUID) -> str:
     return f"{base}/{customer_id}/consents"
-
-
-@pytest.fixture
-async def staff(as_role: AsRole) -> httpx.AsyncClient:
-    return await as_role("staff")
 
 
 @pytest.fixture

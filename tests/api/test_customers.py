@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from fastapi import FastAPI
 from psycopg import AsyncCursor
@@ -16,6 +15,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, connect
 from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole, client_of
+from tests.api.probes import slug, without_trace
 from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer, set_columns
 
@@ -31,15 +31,6 @@ async def ann(connection: Connection, clock: Clock) -> RetailCustomer:
 
 def body(**fields: Any) -> dict[str, Any]:
     return {"first_name": "John", "last_name": "Doe", "email": "john@example.com"} | fields
-
-
-def slug(answer: httpx.Response) -> str:
-    assert answer.headers["content-type"] == "application/problem+json"
-    return answer.json()["type"].removeprefix("/problems/")
-
-
-def without_trace(answer: httpx.Response) -> dict[str, Any]:
-    return {name: value for name, value in answer.json().items() if name not in {"instance", "trace_id"}}
 
 
 async def test_a_customer_is_added_and_read_at_its_location(as_role: AsRole) -> None:

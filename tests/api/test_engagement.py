@@ -27,11 +27,6 @@ async def sender(as_role: AsRole) -> httpx.AsyncClient:
     return await as_role("service")
 
 
-@pytest.fixture
-async def staff(as_role: AsRole) -> httpx.AsyncClient:
-    return await as_role("staff")
-
-
 def report(kind: str, message: str = "m1", at: str = "09:00:00", **more: object) -> dict[str, Any]:
     """A report with an id of its own unless one is given."""
     when = {"occurred_at": f"2026-06-15T{at}Z"}

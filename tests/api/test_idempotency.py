@@ -24,6 +24,7 @@ from regulars.kit.schemas import RequestSchema, ResponseSchema
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole, client_of
+from tests.api.probes import slug
 from tests.conftest import RolledBackDatabase
 from tests.factories.accounts import sign_in
 
@@ -103,10 +104,6 @@ def key(text: str = "k1") -> dict[str, str]:
 
 async def rows_of(connection: Connection, table: str) -> int:
     return (await (await connection.execute(f"SELECT count(*) FROM {table}")).fetchone())[0]  # type: ignore[index,arg-type]
-
-
-def slug(answer: httpx.Response) -> str:
-    return answer.json()["type"].removeprefix("/problems/")
 
 
 async def test_a_repeat_gets_the_first_answer_byte_for_byte(till: httpx.AsyncClient, connection: Connection) -> None:

@@ -19,18 +19,8 @@ likes = {"preference_type": "SHOPPING", "preference_key": "categories", "prefere
 
 
 @pytest.fixture
-async def customer_id(connection: Connection, clock: Clock) -> UUID:
-    return (await make_customer(connection, clock)).id
-
-
-@pytest.fixture
 def url(customer_id: UUID) -> str:
     return f"{base}/{customer_id}/preferences"
-
-
-@pytest.fixture
-async def staff(as_role: AsRole) -> httpx.AsyncClient:
-    return await as_role("staff")
 
 
 async def told(connection: Connection) -> list[tuple[Any, ...]]:

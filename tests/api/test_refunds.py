@@ -13,15 +13,12 @@ from regulars.kit.settings import Settings
 from regulars.orders.models import OrderLine
 from regulars.orders.refunds import shares_of_lines
 from tests.api.conftest import AsRole
+from tests.api.probes import slug
 from tests.factories.customers import make_customer, set_columns
 from tests.factories.statements import counted_statements
 
 url = "/api/v1/orders"
 Json = dict[str, Any]
-
-
-def slug(answer: httpx.Response) -> str:
-    return str(answer.json()["type"]).removeprefix("/problems/")
 
 
 async def make(till: httpx.AsyncClient, customer_id: object, **changes: Any) -> Json:
