@@ -100,7 +100,8 @@ def test_shares_of_lines_add_up_to_what_was_paid(totals: list[str]) -> None:
 
 
 def test_lines_that_cost_nothing_are_worth_nothing() -> None:
-    assert shares_of_lines([OrderLine("A", Decimal(1), Decimal(0), Decimal(0), Decimal(0))], Decimal(5), minor_units=2)
+    gift = OrderLine("A", Decimal(1), Decimal(0), Decimal(0), Decimal(0))
+    assert shares_of_lines([gift], Decimal(5), minor_units=2) == [Decimal(0)]
     assert shares_of_lines([], Decimal(5), minor_units=2) == []
 
 
