@@ -8,35 +8,21 @@ from zipfile import ZipFile
 
 import psycopg
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from regulars.cli.main import app
 from regulars.customers.models import RetailCustomer
 from regulars.flows.export_customer import CustomerDataExports
 from regulars.kit.clock import Clock
 from regulars.kit.database import connect
-from regulars.kit.errors import OperatorError
+from tests.cli.program import complaint, query, regulars
 from tests.factories.accounts import make_user
 from tests.factories.customers import make_customer
 
-secret = "f3c1a0d2b4e6978812345678901234567890abcd"
 
 
-def regulars(url: str, *arguments: str, typed: str = "") -> Result:
-    environment = {"REGULARS_DATABASE_URL": url, "REGULARS_JWT_SECRET": secret}
-    return CliRunner().invoke(app, list(arguments), env=environment, input=typed)
 
 
-def complaint(done: Result) -> str:
-    assert isinstance(done.exception, OperatorError)
-    return str(done.exception)
 
 
-def query(url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url) as connection:
-        cursor = connection.execute(statement, parameters)
-        return cursor.fetchall() if cursor.description else []
 
 
 @pytest.fixture
