@@ -23,6 +23,7 @@ from tests.conftest import RolledBackDatabase
 url = "/api/v1/auth/clients"
 till: dict[str, Any] = {"name": "till 4", "source": "till", "scopes": ["self", "orders:write", "orders:write"]}
 
+
 async def made(admin: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
     answer = await admin.post(url, json=till | changes)
     assert answer.status_code == 201, answer.text

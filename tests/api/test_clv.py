@@ -131,8 +131,6 @@ async def test_the_tenths_of_a_back_test_come_as_a_table_too(
     assert rows == [[str(row[column]) for column in header] for row in told["deciles"]]
 
 
-
-
 async def test_a_shop_without_history_cannot_be_tested(connection: Connection, clock: Clock, as_role: AsRole) -> None:
     await shop_of(connection, clock)
     answer = await (await as_role("admin")).get(f"{url}/analytics/clv/backtest?holdout_days=10")

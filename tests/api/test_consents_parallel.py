@@ -17,8 +17,6 @@ from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer
 
 
-
-
 async def test_grants_and_withdrawals_by_all_ways_follow_one_another(
     committing_app: FastAPI, own_database_url: str, settings: Settings, clock: Clock
 ) -> None:

@@ -167,7 +167,6 @@ async def test_one_of_fifty_with_the_same_etag_wins(
         ann = await make_customer(connection, clock)
         token, _ = await sign_in(connection, settings, clock, role="staff")
         async with client_of(committing_app, token) as staff:
-
             asked = (
                 settled(staff, "PUT", url_of(ann), json={"city": f"City {number}"}, headers={"If-Match": '"1"'})
                 for number in range(50)

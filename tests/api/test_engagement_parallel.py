@@ -16,8 +16,6 @@ from tests.factories.customers import make_customer
 url = "/api/v1/engagement/events"
 
 
-
-
 async def test_each_report_counts_once_however_many_bring_it(
     committing_app: FastAPI, own_database_url: str, settings: Settings, clock: Clock
 ) -> None:

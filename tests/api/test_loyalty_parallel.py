@@ -55,8 +55,6 @@ async def shop(committing_app: FastAPI, own_database_url: str, settings: Setting
         assert (await AuditService(connection).audit_ledger()).violations == 0
 
 
-
-
 async def test_of_fifty_redemptions_exactly_those_with_funds_succeed(shop: Shop) -> None:
     customer_id, admin = await shop.member(), await shop.caller("admin")
     sent = {"customer_id": str(customer_id), "points": 100}

@@ -102,7 +102,10 @@ async def test_what_an_operation_says_of_its_job_stands_beside_what_holds_for_al
     operations: dict[str, Operation],
 ) -> None:
     base = "POST /api/v1/retail-customers"
-    for name, words in (("{customer_id}/export", "a zip of JSON and CSV"), ("bulk/tags", "because it is about so many")):
+    for name, words in (
+        ("{customer_id}/export", "a zip of JSON and CSV"),
+        ("bulk/tags", "because it is about so many"),
+    ):
         promise = operations[f"{base}/{name}"]["responses"]["202"]
         assert words in promise["description"]
         assert promise["headers"].keys() == {"Location", "Preference-Applied"}

@@ -14,8 +14,6 @@ from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer
 
 
-
-
 async def test_of_many_at_once_the_bound_and_the_key_hold(
     committing_app: FastAPI, own_database_url: str, settings: Settings, clock: Clock
 ) -> None:

@@ -33,8 +33,6 @@ async def score(as_role: AsRole) -> None:
     assert (await analyst.post(f"{url}/rfm/calculate", json={"recalculate": True})).status_code == 200
 
 
-
-
 async def test_movement_needs_two_runs(connection: Connection, clock: Clock, as_role: AsRole) -> None:
     analyst = await as_role("analyst")
     refused = await analyst.get(f"{url}/rfm/movement")

@@ -17,8 +17,6 @@ def create(url: str, email: str, role: str = "staff") -> None:
     assert regulars(url, *arguments, typed="a sentence that nobody says\n").exit_code == 0
 
 
-
-
 def audit(url: str) -> list[tuple[object, ...]]:
     return query(url, "SELECT actor_kind, action, fields FROM audit_log ORDER BY id")
 

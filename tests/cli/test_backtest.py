@@ -10,8 +10,6 @@ from tests.cli.program import run
 from tests.factories.shops import make_many_customers
 
 
-
-
 async def test_the_tables_compare_every_method(own_database_url: str, clock: Clock) -> None:
     async with connect(own_database_url) as connection:
         await make_many_customers(connection, clock, 900)

@@ -15,8 +15,6 @@ from tests.cli.program import regulars
 from tests.factories.customers import make_customer, set_columns
 
 
-
-
 async def _fill(url: str, clock: Clock) -> None:
     async with connect(url) as connection:
         people = {

@@ -5,7 +5,6 @@ import csv
 import io
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -15,11 +14,6 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import connect
 from tests.cli.program import complaint, query, regulars
 from tests.factories.customers import make_customer, make_metrics
-
-
-
-
-
 
 Shop = tuple[str, list[RetailCustomer]]
 
@@ -43,11 +37,11 @@ def shop(own_database_url: str, clock: Clock) -> Shop:
     return own_database_url, asyncio.run(_fill(own_database_url, clock))
 
 
-
-
 def test_a_list_shows_who_matches_any_value_of_a_filter(shop: Shop) -> None:
     url, (ann, bob, _) = shop
-    done = regulars(url, "customers", "list", "--filter", "city=berlin", "--filter", "city=BONN", "--sort", "created_at")
+    done = regulars(
+        url, "customers", "list", "--filter", "city=berlin", "--filter", "city=BONN", "--sort", "created_at"
+    )
     assert done.exit_code == 0
     lines = [line for line in done.output.splitlines() if "CUST-" in line]
     assert [line.split("│")[1].strip() for line in lines] == [bob.customer_number, ann.customer_number]
@@ -66,7 +60,9 @@ def test_a_list_can_be_paged_and_read_by_programs(shop: Shop) -> None:
 
 def test_an_export_goes_to_standard_output_and_the_count_does_not(shop: Shop) -> None:
     url, (ann, _, eve) = shop
-    done = regulars(url, "customers", "export", "--filter", "tags_any==Ann", "--filter", "tags_any=Eve", "--sort", "-created_at")
+    done = regulars(
+        url, "customers", "export", "--filter", "tags_any==Ann", "--filter", "tags_any=Eve", "--sort", "-created_at"
+    )
     assert (done.exit_code, done.stderr) == (0, "2 customers\n")
     rows = list(csv.DictReader(io.StringIO(done.stdout_bytes.decode(), newline="")))
     assert [(row["id"], row["first_name"]) for row in rows] == [(str(ann.id), "'=Ann"), (str(eve.id), "Eve")]

@@ -11,7 +11,6 @@ from click.testing import Result
 
 from tests.cli.program import complaint, query, regulars
 
-
 header = "order_id,ordered_at,total,customer_id\n"
 
 
@@ -21,8 +20,6 @@ def imported(url: str, *arguments: object, typed: str = "") -> Result:
 
 def orders_in(url: str) -> list[str]:
     return [row[0] for row in query(url, "SELECT external_id FROM orders ORDER BY 1")]
-
-
 
 
 def test_a_good_file_is_imported_and_summed_up(own_database_url: str, tmp_path: Path) -> None:
@@ -146,8 +143,6 @@ def test_a_missing_extra_is_named(own_database_url: str, monkeypatch: pytest.Mon
     assert "pip install regulars[completejourney]" in said
 
 
-
-
 def test_customers_products_and_points_are_imported_by_the_same_options(own_database_url: str, tmp_path: Path) -> None:
     people, goods, points = (tmp_path / name for name in ("people.csv", "goods.ndjson.gz", "points.parquet"))
     people.write_text("Nr,email\n1,a@example.com\n2,nonsense\n")
@@ -158,10 +153,14 @@ def test_customers_products_and_points_are_imported_by_the_same_options(own_data
         "3,email-format,email is not an e-mail address such as name@example.com,2,nonsense,"
     )
     goods.write_bytes(gzip.compress(b'{"sku": "A", "name": "Soap"}\n{"sku": "B"}\n'))
-    assert regulars(own_database_url, "import", "products", goods).output.startswith("2 products created, 0 updated, 0 unchanged")
+    assert regulars(own_database_url, "import", "products", goods).output.startswith(
+        "2 products created, 0 updated, 0 unchanged"
+    )
     pq.write_table(pa.table({"email": ["a@example.com"], "points": [30]}), points)
     assert "\n30 points brought in." in regulars(own_database_url, "import", "points", points).output
-    assert "--format csv|ndjson|parquet." in complaint(regulars(own_database_url, "import", "products", tmp_path / "goods.txt"))
+    assert "--format csv|ndjson|parquet." in complaint(
+        regulars(own_database_url, "import", "products", tmp_path / "goods.txt")
+    )
     assert "no format cdnow" in complaint(regulars(own_database_url, "import", "products", goods, "--format", "cdnow"))
 
 

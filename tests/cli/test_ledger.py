@@ -20,8 +20,6 @@ from tests.factories.loyalty import make_members
 number = "CUST-20260615-10000"
 
 
-
-
 async def with_points(url: str, clock: Clock, folder: Path) -> subprocess.CompletedProcess[str]:
     """One customer with 70 points that never expire, by way of an import."""
     async with connect(url) as connection:

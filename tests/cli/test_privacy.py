@@ -3,7 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from zipfile import ZipFile
 
 import psycopg
@@ -16,13 +16,6 @@ from regulars.kit.database import connect
 from tests.cli.program import complaint, query, regulars
 from tests.factories.accounts import make_user
 from tests.factories.customers import make_customer
-
-
-
-
-
-
-
 
 
 @pytest.fixture

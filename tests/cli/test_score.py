@@ -13,8 +13,6 @@ from tests.cli.program import run
 from tests.factories.shops import make_many_customers
 
 
-
-
 @pytest.fixture
 async def shop_url(own_database_url: str, clock: Clock) -> str:
     async with connect(own_database_url) as connection:

@@ -14,13 +14,9 @@ from tests.cli.program import complaint, query, regulars
 good = "a sentence that nobody says"
 
 
-
-
 def create_admin(url: str, typed: str = good, email: str = "Owner@example.com") -> Result:
     arguments = ("users", "create", "--email", email, "--role", "admin", "--password-stdin")
     return regulars(url, *arguments, typed=typed + "\n")
-
-
 
 
 def test_the_first_admin_is_made_at_the_terminal(own_database_url: str) -> None:

@@ -169,9 +169,7 @@ def _import(subject: Subject, given: _Given, settings: Settings, work: _Import) 
         rejected,
         Display() as display,
     ):
-        result = asyncio.run(
-            work(url, rows, clock=settings.clock, on_reject=rejected.write, on_progress=display.show)
-        )
+        result = asyncio.run(work(url, rows, clock=settings.clock, on_reject=rejected.write, on_progress=display.show))
     typer.echo(json.dumps(_as_json(result, rejected)) if given.as_json else _summary(result, rejected, subject))
     if result.rejected:
         raise typer.Exit(2)
