@@ -95,7 +95,7 @@ class Once:
         if self.request is None:
             return (await work()).response()
         if kept := await self.keys.claim(self.request, now=self.clock.now()):
-            return replay(kept)
+            return replayed(kept)
         try:
             answer = await work()
         except Refusal as refusal:
@@ -120,13 +120,13 @@ async def keep_refusal(request: Request, refused: Exception) -> Response:
     async with state.database.transaction() as connection:
         keys = keys_of(connection, state.settings)
         if kept := await keys.claim(refused.request, now=state.clock.now()):
-            return replay(kept)
+            return replayed(kept)
         response = respond(refused.refusal, request.state.trace_id)
         await keys.keep(refused.request, kept_form_of(response))
     return response
 
 
-def replay(kept: StoredAnswer) -> Response:
+def replayed(kept: StoredAnswer) -> Response:
     """A kept answer, given again."""
     return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})
 

@@ -10,7 +10,7 @@ from typing import IO
 from fastapi import Request, Response
 
 from regulars.api.errors import UnsupportedMediaType
-from regulars.api.idempotency import kept_form_of, keyed_request, keys_of, replay
+from regulars.api.idempotency import kept_form_of, keyed_request, keys_of, replayed
 from regulars.api.long_work import accepted
 from regulars.flows.import_uploads import csv_type, import_upload, ndjson_type, require_usable
 from regulars.kit.clock import Clock
@@ -92,13 +92,13 @@ class Imports:
             upload = await receive(self.request, file)
             keyed = self._keyed(upload)
             if keyed and (kept := await self._find(keyed)):
-                return replay(kept)
+                return replayed(kept)
             if self.is_job_preferred or upload.lines > self.settings.sync_max_customers:
                 return await self._promise(upload, source, keyed, by)
             body = (await self._import(upload, source)).encode()
         answer = StoredAnswer(200, {"content-type": "application/json"}, body)
         if keyed and (kept := await self._keep(keyed, answer)):
-            return replay(kept)
+            return replayed(kept)
         return Response(body, answer.status, headers=dict(answer.headers))
 
     async def _import(self, upload: Upload, source: str) -> str:
@@ -119,7 +119,7 @@ class Imports:
         async with self.database.transaction() as connection:
             keys = keys_of(connection, self.settings)
             if keyed and (kept := await keys.claim(keyed, now=self.clock.now())):
-                return replay(kept)
+                return replayed(kept)
             job = await Jobs(connection, self.clock).start(
                 "import_orders", by=by, arguments=arguments, given=upload.file
             )
