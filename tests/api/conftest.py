@@ -7,23 +7,28 @@ async def test_staff_read_customers(as_role):
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from regulars.accounts.passwords import PasswordHash, PasswordHashing
 from regulars.app import create_app
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Database
 from regulars.kit.security import Principal, Role
 from regulars.kit.settings import Settings
 from tests.conftest import RolledBackDatabase
-from tests.factories.accounts import sign_in
+from tests.factories.accounts import password, sign_in
 from tests.factories.customers import make_customer
+from tests.factories.post import PostOffice
 
 TokenFor = Callable[..., Awaitable[tuple[str, Principal]]]
 AsRole = Callable[..., Awaitable[httpx.AsyncClient]]
+Later = Callable[[timedelta], httpx.AsyncClient]
 
 
 @pytest.fixture
@@ -79,14 +84,38 @@ async def as_role(app: FastAPI, token_for: TokenFor) -> AsyncIterator[AsRole]:
 
 @pytest.fixture
 async def staff(as_role: AsRole) -> httpx.AsyncClient:
-    """A member of staff who has signed in."""
     return await as_role("staff")
 
 
 @pytest.fixture
+async def admin(as_role: AsRole) -> httpx.AsyncClient:
+    return await as_role("admin")
+
+
+@pytest.fixture
+def later(settings: Settings, database: RolledBackDatabase, clock: Clock) -> Later:
+    """`async with later(timedelta(hours=1)) as client`: a caller of the same application, some time later."""
+
+    def move(by: timedelta) -> httpx.AsyncClient:
+        return client_of(create_app(settings, database=database, clock=replace(clock, stopped_at=clock.now() + by)))
+
+    return move
+
+
+@pytest.fixture
 async def customer_id(connection: Connection, clock: Clock) -> UUID:
-    """A customer of whom nothing is known but name and address."""
     return (await make_customer(connection, clock)).id
+
+
+@pytest.fixture
+def post(connection: Connection, database: RolledBackDatabase, settings: Settings, clock: Clock) -> PostOffice:
+    return PostOffice(connection, database, settings, clock)
+
+
+@pytest.fixture(scope="session")
+async def hashed() -> PasswordHash:
+    """The hash of the password of tests, for those that sign in with it."""
+    return await PasswordHashing().hash(password)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A few routes made to show what every route gets from the edge."""
+"""Routes that show what every route gets from the edge, and what tests read of answers."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -95,6 +95,11 @@ def with_probes(app: FastAPI) -> FastAPI:
 def slug(answer: httpx.Response) -> str:
     assert answer.headers["content-type"] == "application/problem+json"
     return answer.json()["type"].removeprefix("/problems/")
+
+
+def without_trace(answer: httpx.Response) -> dict[str, Any]:
+    """What an answer says, without what tells one request from another."""
+    return {name: value for name, value in answer.json().items() if name not in {"instance", "trace_id"}}
 
 
 def codes(answer: httpx.Response) -> dict[str, str]:

@@ -1,8 +1,6 @@
 """Administrators and the programs that may sign in."""
 
 from base64 import b64encode
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,31 +16,12 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.settings import Settings
 from tests.api.accounts import audited, bearer, me_url, token_url
-from tests.api.conftest import AsRole, client_of
+from tests.api.conftest import Later, client_of
 from tests.api.probes import codes, slug
 from tests.conftest import RolledBackDatabase
 
 url = "/api/v1/auth/clients"
 till: dict[str, Any] = {"name": "till 4", "source": "till", "scopes": ["self", "orders:write", "orders:write"]}
-
-Later = Callable[[timedelta], httpx.AsyncClient]
-
-
-@pytest.fixture
-async def admin(as_role: AsRole) -> httpx.AsyncClient:
-    return await as_role("admin")
-
-
-@pytest.fixture
-def later(settings: Settings, database: RolledBackDatabase, clock: Clock) -> Later:
-    """A caller of the same application, some time later."""
-
-    def move(by: timedelta) -> httpx.AsyncClient:
-        assert clock.stopped_at is not None
-        moved = replace(clock, stopped_at=clock.stopped_at + by)
-        return client_of(create_app(settings, database=database, clock=moved))
-
-    return move
 
 
 async def made(admin: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:

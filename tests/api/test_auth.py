@@ -2,8 +2,6 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,17 +18,14 @@ from regulars.app import create_app
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.settings import Settings
-from tests.api.conftest import AsRole, TokenFor, client_of
+from tests.api.accounts import bearer, me_url, refresh_url, token_url
+from tests.api.conftest import AsRole, Later, TokenFor, client_of
+from tests.api.probes import slug, without_trace
 from tests.conftest import RolledBackDatabase
 from tests.factories.accounts import make_client, make_user, password
 from tests.factories.forged_tokens import forged, forgeries, noon, with_header
 
-token_url, me_url, refresh_url, logout_url = (f"/api/v1/auth/{name}" for name in ("token", "me", "refresh", "logout"))
-
-
-@pytest.fixture(scope="session")
-async def hashed() -> PasswordHash:
-    return await PasswordHashing().hash(password)
+logout_url = "/api/v1/auth/logout"
 
 
 @pytest.fixture
@@ -43,33 +38,8 @@ async def till(connection: Connection, clock: Clock) -> ApiClientCreated:
     return await make_client(connection, clock, scopes=["self", "orders:write"])
 
 
-Later = Callable[[timedelta], httpx.AsyncClient]
-
-
-@pytest.fixture
-def later(settings: Settings, database: RolledBackDatabase, clock: Clock) -> Later:
-    """The same application, some time later."""
-
-    def move(by: timedelta) -> httpx.AsyncClient:
-        assert clock.stopped_at is not None
-        return client_of(
-            create_app(settings, database=database, clock=replace(clock, stopped_at=clock.stopped_at + by))
-        )
-
-    return move
-
-
 def with_password(**changes: str) -> dict[str, str]:
     return {"grant_type": "password", "username": "ann@example.com", "password": password, **changes}
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-def slug(answer: httpx.Response) -> str:
-    assert answer.headers["content-type"] == "application/problem+json"
-    return answer.json()["type"].removeprefix("/problems/")
 
 
 async def test_a_person_signs_in_with_address_and_password(client: httpx.AsyncClient, user: User) -> None:
@@ -126,10 +96,6 @@ async def test_every_failed_sign_in_gets_the_same_answer(
         assert without_trace(answer) == without_trace(unknown)
 
 
-def without_trace(answer: httpx.Response) -> dict[str, Any]:
-    return {name: value for name, value in answer.json().items() if name not in {"instance", "trace_id"}}
-
-
 async def test_an_unknown_account_costs_a_hash_too(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     verified: list[str] = []
 
@@ -155,21 +121,6 @@ async def test_a_client_that_does_not_prove_itself_is_refused(
     }[who]
     answer = await client.post(token_url, data={"grant_type": "client_credentials"}, headers=headers)
     assert (answer.status_code, slug(answer), answer.json()["error"]) == (401, "invalid-credentials", "invalid_client")
-
-
-async def test_a_rotated_secret_lives_on_for_its_time(
-    client: httpx.AsyncClient, connection: Connection, till: ApiClientCreated, later: Later
-) -> None:
-    await connection.execute(
-        "UPDATE api_clients SET previous_secret_hash = secret_hash, secret_hash = '\\x00',"
-        " previous_secret_until = '2026-06-15T11:00Z'"
-    )
-    form = {"grant_type": "client_credentials"}
-    assert (await client.post(token_url, data=form, headers=basic(str(till.id), till.client_secret))).status_code == 200
-    async with later(timedelta(hours=1)) as tomorrow:
-        assert (
-            await tomorrow.post(token_url, data=form, headers=basic(str(till.id), till.client_secret))
-        ).status_code == 401
 
 
 @pytest.mark.parametrize(

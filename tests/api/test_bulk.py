@@ -5,7 +5,6 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from psycopg import AsyncCursor
 
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
@@ -14,13 +13,9 @@ from regulars.kit.database import Connection
 from tests.api.conftest import AsRole
 from tests.api.probes import codes, slug
 from tests.factories.customers import make_customer, set_columns
+from tests.factories.statements import counted_statements
 
 status_url, tags_url = "/api/v1/retail-customers/bulk/status", "/api/v1/retail-customers/bulk/tags"
-
-
-@pytest.fixture
-async def admin(as_role: AsRole) -> httpx.AsyncClient:
-    return await as_role("admin")
 
 
 @pytest.fixture
@@ -184,19 +179,11 @@ async def test_many_take_as_few_statements_as_one(
     url: str,
     change: dict[str, Any],
 ) -> None:
-    statements: list[str] = []
-    execute = AsyncCursor.execute
-
-    async def counted(cursor: Any, query: Any, *rest: Any, **options: Any) -> Any:
-        statements.append(str(query))
-        return await execute(cursor, query, *rest, **options)
-
-    monkeypatch.setattr(AsyncCursor, "execute", counted)
 
     async def taken(count: int) -> int:
         customers = [await make_customer(connection, clock) for _ in range(count)]
-        statements.clear()
-        answer = await admin.post(url, json={"customer_ids": ids_of(customers), **change})
+        with counted_statements(monkeypatch) as statements:
+            answer = await admin.post(url, json={"customer_ids": ids_of(customers), **change})
         assert answer.json()["changed"] == count
         return len(statements)
 

@@ -5,7 +5,6 @@ from uuid import uuid4
 
 import pytest
 
-from regulars.jobs.kinds import kinds
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from tests.analytics.test_runs import shop_of
@@ -53,7 +52,21 @@ async def test_limits_are_kept(as_role: AsRole, query: str) -> None:
     assert (await (await as_role("staff")).get(f"{url}/analytics/clv/analysis?{query}")).status_code == 422
 
 
-@pytest.mark.parametrize("body", [{"method": "oracle"}, {"window_days": 0}, {"window_days": "30"}, {"limit": 5}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"method": "oracle"},
+        {"window_days": 0},
+        {"window_days": "30"},
+        {"limit": 5},
+        {"method": "seed", "margin": 0.5},
+        {"discount": 0.1},
+        {"method": "model", "margin": 0},
+        {"method": "model", "margin": 1.1},
+        {"method": "model", "discount": -0.1},
+        {"method": "blend", "discount": "0.1"},
+    ],
+)
 async def test_what_makes_no_sense_is_refused(as_role: AsRole, body: dict[str, object]) -> None:
     analyst = await as_role("analyst")
     assert (await analyst.post(f"{url}/analytics/clv/calculate", json=body)).status_code == 422
@@ -90,22 +103,6 @@ async def test_thin_data_are_valued_by_the_formula_and_the_answer_says_why(
     assert (told["method"], told["fallback"]) == ("seed", "few_customers")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"method": "seed", "margin": 0.5},
-        {"discount": 0.1},
-        {"method": "model", "margin": 0},
-        {"method": "model", "margin": 1.1},
-        {"method": "model", "discount": -0.1},
-        {"method": "blend", "discount": "0.1"},
-    ],
-)
-async def test_terms_that_make_no_sense_are_refused(as_role: AsRole, body: dict[str, object]) -> None:
-    analyst = await as_role("analyst")
-    assert (await analyst.post(f"{url}/analytics/clv/calculate", json=body)).status_code == 422
-
-
 async def test_a_back_test_compares_every_method_with_what_came(
     connection: Connection, clock: Clock, as_role: AsRole
 ) -> None:
@@ -132,13 +129,6 @@ async def test_the_tenths_of_a_back_test_come_as_a_table_too(
     assert header == ["method", "decile", "customers", "predicted", "actual"]
     told = (await (await as_role("analyst")).get(query)).json()
     assert rows == [[str(row[column]) for column in header] for row in told["deciles"]]
-
-
-async def test_a_back_test_that_is_asked_for_as_a_job_becomes_one(as_role: AsRole) -> None:
-    analyst = await as_role("analyst")
-    answer = await analyst.get(f"{url}/analytics/clv/backtest", headers={"Prefer": "respond-async"})
-    assert (answer.status_code, answer.json()["kind"]) == (202, "get_clv_backtest")
-    assert "get_clv_backtest" in kinds
 
 
 async def test_a_shop_without_history_cannot_be_tested(connection: Connection, clock: Clock, as_role: AsRole) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import random
 from itertools import pairwise
 
-import httpx
 from fastapi import FastAPI
 
 from regulars.kit.clock import Clock
@@ -13,17 +12,9 @@ from regulars.kit.settings import Settings
 from regulars.privacy.consents_unsubscribe import UnsubscribeTokens
 from regulars.privacy.models_consents import ConsentChannel
 from tests.api.conftest import client_of
+from tests.api.patience import settled
 from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer
-
-
-async def settled(caller: httpx.AsyncClient, method: str, url: str, body: object) -> int:
-    """Ask, and ask again as a caller should when the service is busy: nothing was done then."""
-    while True:
-        answer = await caller.request(method, url, json=body)
-        if answer.status_code != 503:
-            return answer.status_code
-        await asyncio.sleep(0.05)
 
 
 async def test_grants_and_withdrawals_by_all_ways_follow_one_another(
@@ -44,7 +35,8 @@ async def test_grants_and_withdrawals_by_all_ways_follow_one_another(
     calls = ways * 8
     random.Random(1).shuffle(calls)  # noqa: S311 - the same order in every run
     async with client_of(committing_app, token) as admin:
-        assert set(await asyncio.gather(*(settled(admin, *call) for call in calls))) == {200}
+        asked = (settled(admin, method, url, json=body) for method, url, body in calls)
+        assert {answer.status_code for answer in await asyncio.gather(*asked)} == {200}
         shown = (await admin.get(f"{profile}/consents?limit=100")).json()
     actions = [event["action"] for event in shown["history"]["items"]]
     assert all(one != next_one for one, next_one in pairwise(actions))

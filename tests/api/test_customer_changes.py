@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from regulars.accounts.passwords import PasswordHashing
+from regulars.accounts.passwords import PasswordHash
 from regulars.customers.identifiers import Email, Phone
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
@@ -17,6 +17,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, connect
 from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole, client_of
+from tests.api.patience import settled
 from tests.api.probes import codes, slug
 from tests.factories.accounts import make_user, password, sign_in
 from tests.factories.customers import make_customer, set_columns
@@ -166,12 +167,12 @@ async def test_one_of_fifty_with_the_same_etag_wins(
         ann = await make_customer(connection, clock)
         token, _ = await sign_in(connection, settings, clock, role="staff")
         async with client_of(committing_app, token) as staff:
+            asked = (
+                settled(staff, "PUT", url_of(ann), json={"city": f"City {number}"}, headers={"If-Match": '"1"'})
+                for number in range(50)
+            )
+            answers = await asyncio.gather(*asked)
 
-            async def change(number: int) -> httpx.Response:
-                answer = await staff.put(url_of(ann), json={"city": f"City {number}"}, headers={"If-Match": '"1"'})
-                return answer if answer.status_code != 503 else await change(number)
-
-            answers = await asyncio.gather(*(change(number) for number in range(50)))
         statuses = [answer.status_code for answer in answers]
         assert (statuses.count(200), statuses.count(412)) == (1, 49)
         assert {answer.headers["etag"] for answer in answers} == {'"2"'}
@@ -263,17 +264,18 @@ async def test_who_was_erased_is_gone(
     assert (answer.status_code, slug(answer)) == (410, "customer-erased")
 
 
-async def sign_in_by_password(client: httpx.AsyncClient, email: str = "ann@example.com") -> httpx.Response:
-    return await client.post(token_url, data={"grant_type": "password", "username": email, "password": password})
+async def sign_in_by_password(client: httpx.AsyncClient) -> httpx.Response:
+    form = {"grant_type": "password", "username": "ann@example.com", "password": password}
+    return await client.post(token_url, data=form)
 
 
 @pytest.mark.parametrize("gone", ["deactivated", "deleted", "in bulk"])
 async def test_who_is_gone_is_signed_out_until_taken_back(
-    client: httpx.AsyncClient, as_role: AsRole, connection: Connection, clock: Clock, ann: RetailCustomer, gone: str
-) -> None:
-    hashed = await PasswordHashing().hash(password)
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, connection: Connection, clock: Clock, ann: RetailCustomer,
+    hashed: PasswordHash, gone: str,
+) -> None:  # fmt: skip
     await make_user(connection, clock, role="customer", email="ann@example.com", customer_id=ann.id, hashed=hashed)
-    held, admin = (await sign_in_by_password(client)).json(), await as_role("admin")
+    held = (await sign_in_by_password(client)).json()
     bearer = {"Authorization": f"Bearer {held['access_token']}"}
     assert (await client.get(url_of(ann), headers=bearer)).status_code == 200
     if gone == "deleted":
@@ -300,12 +302,11 @@ async def test_who_is_gone_is_signed_out_until_taken_back(
 
 
 async def test_a_login_that_was_disabled_stays_so_when_the_customer_comes_back(
-    client: httpx.AsyncClient, as_role: AsRole, connection: Connection, clock: Clock, ann: RetailCustomer
-) -> None:
-    hashed = await PasswordHashing().hash(password)
+    client: httpx.AsyncClient, admin: httpx.AsyncClient, connection: Connection, clock: Clock, ann: RetailCustomer,
+    hashed: PasswordHash,
+) -> None:  # fmt: skip
     await make_user(connection, clock, role="customer", email="ann@example.com", customer_id=ann.id, hashed=hashed)
     await connection.execute("UPDATE users SET is_enabled = false WHERE customer_id = %s", [ann.id])
-    admin = await as_role("admin")
     await admin.post(url_of(ann, "/deactivate"))
     await admin.post(url_of(ann, "/reactivate"))
     assert slug(await sign_in_by_password(client)) == "invalid-credentials"

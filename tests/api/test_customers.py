@@ -4,10 +4,8 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from fastapi import FastAPI
-from psycopg import AsyncCursor
 
 from regulars.customers import repository_search
 from regulars.customers.identifiers import Email, Phone
@@ -16,8 +14,10 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, connect
 from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole, client_of
+from tests.api.probes import slug, without_trace
 from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer, set_columns
+from tests.factories.statements import counted_statements
 
 customers_url = "/api/v1/retail-customers/"
 
@@ -31,15 +31,6 @@ async def ann(connection: Connection, clock: Clock) -> RetailCustomer:
 
 def body(**fields: Any) -> dict[str, Any]:
     return {"first_name": "John", "last_name": "Doe", "email": "john@example.com"} | fields
-
-
-def slug(answer: httpx.Response) -> str:
-    assert answer.headers["content-type"] == "application/problem+json"
-    return answer.json()["type"].removeprefix("/problems/")
-
-
-def without_trace(answer: httpx.Response) -> dict[str, Any]:
-    return {name: value for name, value in answer.json().items() if name not in {"instance", "trace_id"}}
 
 
 async def test_a_customer_is_added_and_read_at_its_location(as_role: AsRole) -> None:
@@ -296,19 +287,12 @@ async def test_a_list_of_many_takes_as_few_statements_as_a_list_of_one(
 ) -> None:
     staff = await as_role("staff")
     monkeypatch.setattr(repository_search, "counted_exactly", 3)
-    statements: list[str] = []
-    execute = AsyncCursor.execute
-
-    async def counted(cursor: Any, query: Any, *rest: Any, **options: Any) -> Any:
-        statements.append(str(query))
-        return await execute(cursor, query, *rest, **options)
 
     async def taken(path: str) -> int:
-        statements.clear()
-        assert (await staff.get(customers_url + path)).status_code == 200
+        with counted_statements(monkeypatch) as statements:
+            assert (await staff.get(customers_url + path)).status_code == 200
         return len(statements)
 
-    monkeypatch.setattr(AsyncCursor, "execute", counted)
     one = await taken("?limit=50")
     for _ in range(5):
         await make_customer(connection, clock)

@@ -2,28 +2,18 @@
 
 import asyncio
 from collections import Counter
-from typing import Any
 
-import httpx
 from fastapi import FastAPI
 
 from regulars.kit.clock import Clock
 from regulars.kit.database import connect
 from regulars.kit.settings import Settings
 from tests.api.conftest import client_of
+from tests.api.patience import settled
 from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer
 
 url = "/api/v1/engagement/events"
-
-
-async def settled(caller: httpx.AsyncClient, events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Ask, and ask again as a caller should when the service is busy: nothing was done then."""
-    while True:
-        answer = await caller.post(url, json={"events": events})
-        if answer.status_code != 503:
-            return dict(answer.json())
-        await asyncio.sleep(0.05)
 
 
 async def test_each_report_counts_once_however_many_bring_it(
@@ -41,8 +31,9 @@ async def test_each_report_counts_once_however_many_bring_it(
     ]  # fmt: skip
     async with client_of(committing_app, token) as sender:
         orders = [reports, reports[::-1], reports[20:] + reports[:20]] * 4
-        results = await asyncio.gather(*(settled(sender, order) for order in orders))
-    outcomes = sum((Counter(item["outcome"] for item in result["items"]) for result in results), Counter[str]())
+        asked = (settled(sender, "POST", url, json={"events": order}) for order in orders)
+        items = [item for answer in await asyncio.gather(*asked) for item in answer.json()["items"]]
+    outcomes = Counter(item["outcome"] for item in items)
     assert outcomes == {"recorded": 45, "unchanged": 45 * 11}
     async with connect(own_database_url) as connection:
         cursor = await connection.execute(

@@ -3,22 +3,13 @@
 from typing import Any
 
 import httpx
-import pytest
 
-from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
-from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole
-from tests.conftest import RolledBackDatabase
 from tests.factories.post import PostOffice
 from tests.factories.registrations import confirm_url, register_url, registration
 
 url, base = "/api/v1/orders", "/api/v1/retail-customers"
-
-
-@pytest.fixture
-def post(connection: Connection, database: RolledBackDatabase, settings: Settings, clock: Clock) -> PostOffice:
-    return PostOffice(connection, database, settings, clock)
 
 
 async def buy(till: httpx.AsyncClient, external_id: str, status: int = 201, **who: Any) -> dict[str, Any]:

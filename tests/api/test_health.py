@@ -81,8 +81,10 @@ async def test_a_place_is_given_back_when_the_caller_goes_away(
     settings: Settings, database: RolledBackDatabase, clock: Clock
 ) -> None:
     app = create_app(settings, database=database, clock=clock, limits=Limits(in_flight=1))
+    reading = asyncio.Event()
 
     async def never() -> dict[str, object]:
+        reading.set()
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -94,7 +96,7 @@ async def test_a_place_is_given_back_when_the_caller_goes_away(
         "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"9")],
     }  # fmt: skip
     waiting = asyncio.create_task(app(scope, never, send))
-    await asyncio.sleep(0.01)
+    await reading.wait()
     async with client_of(app) as client:
         assert (await client.get("/api/v1/auth/me")).status_code == 503
         waiting.cancel()

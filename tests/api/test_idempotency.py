@@ -24,6 +24,7 @@ from regulars.kit.schemas import RequestSchema, ResponseSchema
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole, client_of
+from tests.api.probes import slug
 from tests.conftest import RolledBackDatabase
 from tests.factories.accounts import sign_in
 
@@ -105,24 +106,20 @@ async def rows_of(connection: Connection, table: str) -> int:
     return (await (await connection.execute(f"SELECT count(*) FROM {table}")).fetchone())[0]  # type: ignore[index,arg-type]
 
 
-def slug(answer: httpx.Response) -> str:
-    return answer.json()["type"].removeprefix("/problems/")
-
-
 async def test_a_repeat_gets_the_first_answer_byte_for_byte(till: httpx.AsyncClient, connection: Connection) -> None:
     first = await till.post(url, json={"sku": "a"}, headers=key())
-    again = await till.post(
+    other = await till.post(
         url, content=b' {"fate": "success",\n"sku": "\\u0061"} ', headers=key() | {"Content-Type": "application/json"}
     )
-    unlike = await till.post(
+    again = await till.post(
         url, content=b' {"sku":   "\\u0061"} ', headers=key() | {"Content-Type": "application/json"}
     )
     assert (first.status_code, first.headers.get("Idempotency-Replayed")) == (201, None)
-    assert slug(again) == "idempotency-key-reused"
-    assert (unlike.status_code, unlike.content) == (201, first.content)
-    assert unlike.headers["Idempotency-Replayed"] == "true"
-    assert unlike.headers["Location"] == "/a"
-    assert unlike.headers["Content-Type"] == "application/json"
+    assert slug(other) == "idempotency-key-reused"
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.headers["Location"] == "/a"
+    assert again.headers["Content-Type"] == "application/json"
     assert (desk.count, await rows_of(connection, "products")) == (1, 1)
 
 

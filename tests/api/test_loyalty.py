@@ -11,19 +11,11 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole, client_of
+from tests.api.probes import slug
 from tests.conftest import RolledBackDatabase
 from tests.factories.customers import make_customer, set_columns
 
 base = "/api/v1/retail-customers"
-
-
-def slug(answer: httpx.Response) -> str:
-    return str(answer.json()["type"]).removeprefix("/problems/")
-
-
-@pytest.fixture
-async def admin(as_role: AsRole) -> httpx.AsyncClient:
-    return await as_role("admin")
 
 
 async def move(caller: httpx.AsyncClient, verb: str, customer_id: UUID, points: int, **more: Any) -> dict[str, Any]:

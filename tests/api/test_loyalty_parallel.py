@@ -18,6 +18,7 @@ from regulars.kit.security import Role
 from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService
 from tests.api.conftest import client_of
+from tests.api.patience import settled
 from tests.factories.accounts import sign_in
 from tests.factories.loyalty import make_member
 from tests.factories.waiting import until_somebody_waits
@@ -54,20 +55,11 @@ async def shop(committing_app: FastAPI, own_database_url: str, settings: Setting
         assert (await AuditService(connection).audit_ledger()).violations == 0
 
 
-async def settled(caller: httpx.AsyncClient, path: str, body: dict[str, object], **headers: str) -> httpx.Response:
-    """Ask, and ask again as a caller should when the service is busy: nothing was done then."""
-    while True:
-        answer = await caller.post(base + path, json=body, headers=headers)
-        if answer.status_code != 503:
-            return answer
-        await asyncio.sleep(0.05)
-
-
 async def test_of_fifty_redemptions_exactly_those_with_funds_succeed(shop: Shop) -> None:
     customer_id, admin = await shop.member(), await shop.caller("admin")
     sent = {"customer_id": str(customer_id), "points": 100}
     await admin.post(f"{base}/earn", json=sent | {"points": 1000})
-    answers = await asyncio.gather(*(settled(admin, "/redeem", sent) for _ in range(50)))
+    answers = await asyncio.gather(*(settled(admin, "POST", f"{base}/redeem", json=sent) for _ in range(50)))
     assert Counter(answer.status_code for answer in answers) == {201: 10, 409: 40}
     assert await shop.rows("SELECT balance, last_seq FROM loyalty_accounts") == [(0, 11)]
 
@@ -78,7 +70,7 @@ async def test_fifty_requests_with_one_key_have_one_effect_and_one_answer(shop: 
 
     async def ask() -> httpx.Response:
         while True:
-            answer = await settled(admin, "/earn", sent, **{"Idempotency-Key": "one"})
+            answer = await settled(admin, "POST", f"{base}/earn", json=sent, headers={"Idempotency-Key": "one"})
             if answer.status_code != 409:
                 return answer
 
@@ -95,7 +87,7 @@ async def test_a_tills_cap_of_the_day_is_never_passed(shop: Shop, path: str) -> 
     await shop.connection.execute("UPDATE api_clients SET max_points_per_day = 1000")
     awards: list[dict[str, object]] = [{"customer_id": str(member), "points": 300} for member in members]
     bodies = awards if path == "/earn" else [{"awards": [award]} for award in awards]
-    answers = await asyncio.gather(*(settled(till, path, body) for body in bodies))
+    answers = await asyncio.gather(*(settled(till, "POST", base + path, json=body) for body in bodies))
     assert Counter(answer.status_code == 403 for answer in answers) == {True: 17, False: 3}
     assert {answer.json()["type"] for answer in answers if answer.status_code == 403} == {"/problems/limit-exceeded"}
     assert await shop.rows("SELECT sum(points) FROM loyalty_transactions") == [(900,)]
@@ -126,8 +118,8 @@ async def test_who_hangs_up_and_repeats_books_once(shop: Shop) -> None:
         await asyncio.sleep(0.002)
         hasty.cancel()
         await asyncio.gather(hasty, return_exceptions=True)
-    answer = await settled(admin, "/earn", sent, **headers)
+    answer = await settled(admin, "POST", f"{base}/earn", json=sent, headers=headers)
     assert answer.status_code == 201
     assert await shop.rows("SELECT points FROM loyalty_transactions") == [(7,)]
-    again = await settled(admin, "/earn", sent, **headers)
+    again = await settled(admin, "POST", f"{base}/earn", json=sent, headers=headers)
     assert (again.content, again.headers["Idempotency-Replayed"]) == (answer.content, "true")

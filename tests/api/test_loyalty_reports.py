@@ -5,22 +5,17 @@ from datetime import timedelta
 from uuid import UUID
 
 import httpx
-import pytest
 
 from regulars.app import create_app
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole, client_of
-from tests.api.test_loyalty import base, move, slug
+from tests.api.probes import slug
+from tests.api.test_loyalty import base, move
 from tests.conftest import RolledBackDatabase
 from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer
-
-
-@pytest.fixture
-async def admin(as_role: AsRole) -> httpx.AsyncClient:
-    return await as_role("admin")
 
 
 async def test_points_about_to_expire_are_told_to_the_customer_and_to_campaigns(

@@ -98,6 +98,20 @@ def refusals(operation: Operation) -> dict[str, dict[str, Any]]:
     }
 
 
+async def test_what_an_operation_says_of_its_job_stands_beside_what_holds_for_all(
+    operations: dict[str, Operation],
+) -> None:
+    base = "POST /api/v1/retail-customers"
+    for name, words in (
+        ("{customer_id}/export", "a zip of JSON and CSV"),
+        ("bulk/tags", "because it is about so many"),
+    ):
+        promise = operations[f"{base}/{name}"]["responses"]["202"]
+        assert words in promise["description"]
+        assert promise["headers"].keys() == {"Location", "Preference-Applied"}
+        assert promise["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/JobResponse"}
+
+
 async def test_every_refusal_is_a_problem_with_an_example(operations: dict[str, Operation]) -> None:
     for name, operation in operations.items():
         for slug, problem in refusals(operation).items():

@@ -14,6 +14,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, connect
 from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole, client_of
+from tests.api.probes import slug
 from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer, set_columns
 from tests.factories.orders import make_order
@@ -26,10 +27,6 @@ Json = dict[str, Any]
 def order(**changes: object) -> Json:
     known = {"external_id": "W-1", "ordered_at": "2026-06-15T09:30:00+02:00", "total": "24.90"}
     return {name: value for name, value in {**known, **changes}.items() if value is not None}
-
-
-def slug(answer: httpx.Response) -> str:
-    return str(answer.json()["type"]).removeprefix("/problems/")
 
 
 async def rows(connection: Connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:

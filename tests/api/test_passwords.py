@@ -1,7 +1,5 @@
 """Changing one's password, and getting a new one without knowing the old."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,27 +10,19 @@ from fastapi import FastAPI
 from regulars.accounts.models import User
 from regulars.accounts.password_changes import PasswordService
 from regulars.accounts.passwords import PasswordHash, PasswordHashing
-from regulars.app import create_app
 from regulars.customers.verifications import Verifications
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import Role
-from regulars.kit.settings import Settings
 from tests.api.accounts import audited, bearer, me_url, refresh_url, sign_in
-from tests.api.conftest import TokenFor, client_of
+from tests.api.conftest import Later, TokenFor
 from tests.api.probes import codes, slug
-from tests.conftest import RolledBackDatabase
 from tests.factories.accounts import make_user, password
 
 own_url, forgot_url, reset_url = (
     f"/api/v1/auth/{path}" for path in ("me/password", "password/forgot", "password/reset")
 )
 good, ann = "a sentence that nobody says", "ann@example.com"
-
-
-@pytest.fixture(scope="session")
-async def hashed() -> PasswordHash:
-    return await PasswordHashing().hash(password)
 
 
 @pytest.fixture
@@ -246,7 +236,7 @@ async def test_a_wrong_token_costs_no_hash(client: httpx.AsyncClient, monkeypatc
 
 @pytest.mark.parametrize("what", ["password changed", "disabled", "mail of another purpose", "an hour later"])
 async def test_a_token_that_is_worth_nothing_any_more(
-    client: httpx.AsyncClient, app: FastAPI, connection: Connection, user: User, what: str, later: "Later"
+    client: httpx.AsyncClient, app: FastAPI, connection: Connection, user: User, what: str, later: Later
 ) -> None:
     await client.post(forgot_url, json={"email": ann})
     token = await mailed(app, connection)
@@ -265,16 +255,3 @@ async def test_a_token_that_is_worth_nothing_any_more(
         caller = later(timedelta(hours=1))
     answer = await caller.post(reset_url, json={"token": token, "new_password": good})
     assert (answer.status_code, slug(answer)) == (400, "invalid-or-expired-token")
-
-
-Later = Callable[[timedelta], httpx.AsyncClient]
-
-
-@pytest.fixture
-def later(settings: Settings, database: RolledBackDatabase, clock: Clock) -> Later:
-    def move(by: timedelta) -> httpx.AsyncClient:
-        assert clock.stopped_at is not None
-        moved = replace(clock, stopped_at=clock.stopped_at + by)
-        return client_of(create_app(settings, database=database, clock=moved))
-
-    return move

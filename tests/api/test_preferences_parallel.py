@@ -3,24 +3,15 @@
 import asyncio
 from collections import Counter
 
-import httpx
 from fastapi import FastAPI
 
 from regulars.kit.clock import Clock
 from regulars.kit.database import connect
 from regulars.kit.settings import Settings
 from tests.api.conftest import client_of
+from tests.api.patience import settled
 from tests.factories.accounts import sign_in
 from tests.factories.customers import make_customer
-
-
-async def settled(caller: httpx.AsyncClient, url: str, body: dict[str, object]) -> httpx.Response:
-    """Ask, and ask again as a caller should when the service is busy: nothing was done then."""
-    while True:
-        answer = await caller.post(url, json=body)
-        if answer.status_code != 503:
-            return answer
-        await asyncio.sleep(0.05)
 
 
 async def test_of_many_at_once_the_bound_and_the_key_hold(
@@ -34,9 +25,10 @@ async def test_of_many_at_once_the_bound_and_the_key_hold(
     async with client_of(committing_app, token) as admin:
         for part in ("a", "b"):
             keys = [f"{part}{number}" for number in range(98)]
-            await settled(admin, f"{url}/bulk", {"preferences": [kind | {"preference_key": key} for key in keys]})
-        same = await asyncio.gather(*(settled(admin, url, kind | {"preference_key": "one"}) for _ in range(10)))
-        assert Counter(answer.status_code for answer in same) == {201: 1, 409: 9}
-        others = await asyncio.gather(*(settled(admin, url, kind | {"preference_key": f"x{n}"}) for n in range(10)))
-        assert Counter(answer.status_code for answer in others) == {201: 3, 422: 7}
+            many = {"preferences": [kind | {"preference_key": key} for key in keys]}
+            await settled(admin, "POST", f"{url}/bulk", json=many)
+        ones = (settled(admin, "POST", url, json=kind | {"preference_key": "one"}) for _ in range(10))
+        assert Counter(answer.status_code for answer in await asyncio.gather(*ones)) == {201: 1, 409: 9}
+        others = (settled(admin, "POST", url, json=kind | {"preference_key": f"x{n}"}) for n in range(10))
+        assert Counter(answer.status_code for answer in await asyncio.gather(*others)) == {201: 3, 422: 7}
         assert len((await admin.get(url)).json()) == 200

@@ -1,12 +1,13 @@
 """Export and erasure over HTTP."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from regulars.accounts.passwords import PasswordHashing
+from regulars.accounts.passwords import PasswordHash
 from regulars.customers.models import RetailCustomer
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
@@ -28,15 +29,17 @@ async def customer(connection: Connection, clock: Clock) -> RetailCustomer:
     return await make_customer(connection, clock, notes="likes tea")
 
 
-async def own_client(app: FastAPI, connection: Connection, clock: Clock, customer: RetailCustomer) -> httpx.AsyncClient:
+@pytest.fixture
+async def own(
+    app: FastAPI, connection: Connection, clock: Clock, customer: RetailCustomer, hashed: PasswordHash
+) -> AsyncIterator[httpx.AsyncClient]:
     """The customer, signed in with the password of tests."""
-    hashed = await PasswordHashing().hash(password)
-    user = await make_user(
-        connection, clock, role="customer", customer_id=customer.id, email=str(customer.email), hashed=hashed
-    )
+    email = str(customer.email)
+    await make_user(connection, clock, role="customer", customer_id=customer.id, email=email, hashed=hashed)
     async with client_of(app) as anonymous:
-        token = (await sign_in_by_password(anonymous, user.email, password))["access_token"]
-    return client_of(app, token)
+        token = (await sign_in_by_password(anonymous, email, password))["access_token"]
+    async with client_of(app, token) as client:
+        yield client
 
 
 async def test_staff_export_a_persons_data_and_that_is_written_down(
@@ -142,37 +145,29 @@ async def test_an_erasure_must_be_meant(
 
 
 async def test_customers_erase_themselves_by_their_password_and_are_signed_out(
-    app: FastAPI, connection: Connection, clock: Clock, customer: RetailCustomer
+    own: httpx.AsyncClient, client: httpx.AsyncClient, connection: Connection, customer: RetailCustomer
 ) -> None:
-    async with await own_client(app, connection, clock, customer) as own:
-        answer = await own.post(f"{base}/{customer.id}/erase", json=confirmed(customer, password=password))
-        assert answer.status_code == 200
-        after = await own.get("/api/v1/auth/me")
-        assert (after.status_code, slug(after)) == (401, "session-revoked")
-    async with client_of(app) as anonymous:
-        assert (await sign_in_by_password(anonymous, str(customer.email), password))["error"] == "invalid_grant"
+    answer = await own.post(f"{base}/{customer.id}/erase", json=confirmed(customer, password=password))
+    assert answer.status_code == 200
+    after = await own.get("/api/v1/auth/me")
+    assert (after.status_code, slug(after)) == (401, "session-revoked")
+    assert (await sign_in_by_password(client, str(customer.email), password))["error"] == "invalid_grant"
     requested_by = await (await connection.execute("SELECT requested_by FROM erasure_log")).fetchone()
     assert requested_by == (None,)
 
 
 @pytest.mark.parametrize("sent", [None, "wrong horse battery"])
-async def test_a_stolen_token_erases_nobody(
-    app: FastAPI, connection: Connection, clock: Clock, customer: RetailCustomer, sent: str | None
-) -> None:
-    async with await own_client(app, connection, clock, customer) as own:
-        body = confirmed(customer, **({"password": sent} if sent else {}))
-        answer = await own.post(f"{base}/{customer.id}/erase", json=body)
-        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/password")
-        assert (await own.get(f"{base}/{customer.id}")).status_code == 200
+async def test_a_stolen_token_erases_nobody(own: httpx.AsyncClient, customer: RetailCustomer, sent: str | None) -> None:
+    body = confirmed(customer, **({"password": sent} if sent else {}))
+    answer = await own.post(f"{base}/{customer.id}/erase", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/password")
+    assert (await own.get(f"{base}/{customer.id}")).status_code == 200
 
 
-async def test_wrong_passwords_count_as_failed_sign_ins(
-    app: FastAPI, connection: Connection, clock: Clock, customer: RetailCustomer
-) -> None:
-    async with await own_client(app, connection, clock, customer) as own:
-        for _ in range(20):
-            await own.post(f"{base}/{customer.id}/erase", json=confirmed(customer, password="wrong horse battery"))
-        answer = await own.post(f"{base}/{customer.id}/erase", json=confirmed(customer, password=password))
+async def test_wrong_passwords_count_as_failed_sign_ins(own: httpx.AsyncClient, customer: RetailCustomer) -> None:
+    for _ in range(20):
+        await own.post(f"{base}/{customer.id}/erase", json=confirmed(customer, password="wrong horse battery"))
+    answer = await own.post(f"{base}/{customer.id}/erase", json=confirmed(customer, password=password))
     assert (answer.status_code, slug(answer)) == (429, "too-many-attempts")
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import httpx
 import pytest
-from psycopg import AsyncCursor
 
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
@@ -12,6 +11,7 @@ from regulars.orders import products, repository_products
 from tests.api.conftest import AsRole
 from tests.api.probes import codes, slug
 from tests.factories.customers import make_customer
+from tests.factories.statements import counted_statements
 
 url = "/api/v1/products"
 
@@ -94,19 +94,12 @@ async def test_products_are_found_by_part_of_name_and_by_group(shop: httpx.Async
 async def test_a_long_list_takes_as_few_statements_as_a_short_one(
     shop: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statements: list[str] = []
-    execute = AsyncCursor.execute
-
-    async def counted(cursor: Any, query: Any, *rest: Any, **options: Any) -> Any:
-        statements.append(str(query))
-        return await execute(cursor, query, *rest, **options)
 
     async def taken() -> int:
-        statements.clear()
-        assert (await shop.get(url)).status_code == 200
+        with counted_statements(monkeypatch) as statements:
+            assert (await shop.get(url)).status_code == 200
         return len(statements)
 
-    monkeypatch.setattr(AsyncCursor, "execute", counted)
     short = await taken()
     for number in range(10):
         await shop.put(f"{url}/{number}", json={})

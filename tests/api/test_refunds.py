@@ -13,15 +13,12 @@ from regulars.kit.settings import Settings
 from regulars.orders.models import OrderLine
 from regulars.orders.refunds import shares_of_lines
 from tests.api.conftest import AsRole
+from tests.api.probes import slug
 from tests.factories.customers import make_customer, set_columns
 from tests.factories.statements import counted_statements
 
 url = "/api/v1/orders"
 Json = dict[str, Any]
-
-
-def slug(answer: httpx.Response) -> str:
-    return str(answer.json()["type"]).removeprefix("/problems/")
 
 
 async def make(till: httpx.AsyncClient, customer_id: object, **changes: Any) -> Json:
@@ -103,7 +100,8 @@ def test_shares_of_lines_add_up_to_what_was_paid(totals: list[str]) -> None:
 
 
 def test_lines_that_cost_nothing_are_worth_nothing() -> None:
-    assert shares_of_lines([OrderLine("A", Decimal(1), Decimal(0), Decimal(0), Decimal(0))], Decimal(5), minor_units=2)
+    gift = OrderLine("A", Decimal(1), Decimal(0), Decimal(0), Decimal(0))
+    assert shares_of_lines([gift], Decimal(5), minor_units=2) == [Decimal(0)]
     assert shares_of_lines([], Decimal(5), minor_units=2) == []
 
 

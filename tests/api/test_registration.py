@@ -19,7 +19,7 @@ from regulars.kit.database import Connection, Database
 from regulars.kit.delivery_mail import Sender
 from regulars.kit.delivery_outbox import OutboxMessenger
 from regulars.kit.settings import Settings
-from tests.api.conftest import client_of
+from tests.api.conftest import Later, client_of
 from tests.conftest import RolledBackDatabase
 from tests.factories.accounts import make_user
 from tests.factories.customers import make_customer, make_metrics
@@ -28,11 +28,6 @@ from tests.factories.registrations import confirm_url, password, register_url, r
 
 base, auth = "/api/v1/retail-customers", "/api/v1/auth"
 strangers = "SELECT count(*) FROM registrations"
-
-
-@pytest.fixture
-def post(connection: Connection, database: RolledBackDatabase, settings: Settings, clock: Clock) -> PostOffice:
-    return PostOffice(connection, database, settings, clock)
 
 
 @pytest.fixture
@@ -139,15 +134,12 @@ async def test_the_address_of_somebody_in_the_back_office_is_taken(
     assert await count(connection, "SELECT count(*) FROM customers") == 0
 
 
-async def test_one_address_may_register_ten_times_an_hour(
-    client: httpx.AsyncClient, settings: Settings, database: RolledBackDatabase, clock: Clock
-) -> None:
+async def test_one_address_may_register_ten_times_an_hour(client: httpx.AsyncClient, later: Later) -> None:
     for _ in range(10):
         assert (await client.post(register_url, json={})).status_code == 422
     refused = await client.post(register_url, json=registration())
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "3600")
-    later = replace(clock, stopped_at=clock.now() + timedelta(hours=1, seconds=1))
-    async with client_of(create_app(settings, database=database, clock=later)) as client_later:
+    async with later(timedelta(hours=1, seconds=1)) as client_later:
         assert (await client_later.post(register_url, json=registration())).status_code == 201
 
 

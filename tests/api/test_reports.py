@@ -2,13 +2,18 @@
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 
 import httpx
 import pytest
 
+from regulars.analytics.models import ScoringRequest
+from regulars.analytics.rfm import RFMService
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
+from regulars.kit.settings import Settings
 from tests.analytics.test_runs import shop_of
 from tests.api.conftest import AsRole
 from tests.factories.customers import make_customer
@@ -23,13 +28,12 @@ def table(answer: httpx.Response) -> list[dict[str, str]]:
     return list(csv.DictReader(StringIO(answer.text)))
 
 
-async def score(as_role: AsRole, times: int = 1) -> None:
+async def score(as_role: AsRole) -> None:
     analyst = await as_role("analyst")
-    for _ in range(times):
-        assert (await analyst.post(f"{url}/rfm/calculate", json={"recalculate": True})).status_code == 200
+    assert (await analyst.post(f"{url}/rfm/calculate", json={"recalculate": True})).status_code == 200
 
 
-async def test_movement_between_the_last_two_runs(connection: Connection, clock: Clock, as_role: AsRole) -> None:
+async def test_movement_needs_two_runs(connection: Connection, clock: Clock, as_role: AsRole) -> None:
     analyst = await as_role("analyst")
     refused = await analyst.get(f"{url}/rfm/movement")
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/insufficient-data")
@@ -37,15 +41,29 @@ async def test_movement_between_the_last_two_runs(connection: Connection, clock:
     await shop_of(connection, clock)
     await score(as_role)
     assert (await analyst.get(f"{url}/rfm/movement")).json()["have"] == 1
+    await score(as_role)
+    at_once = await analyst.get(f"{url}/rfm/movement")  # on a clock that stands still
+    assert (at_once.status_code, at_once.json()["errors"][0]["pointer"]) == (422, "/from_run")
 
 
-async def test_movement_of_named_runs(connection: Connection, clock: Clock, as_role: AsRole) -> None:
-    await shop_of(connection, clock)
-    await score(as_role, times=2)
+async def test_movement_is_between_the_last_two_runs(
+    connection: Connection, settings: Settings, clock: Clock, as_role: AsRole
+) -> None:
+    shop = await shop_of(connection, clock)
+    for days_ago in (2, 1, 0):
+        then = replace(clock, stopped_at=clock.now() - timedelta(days=days_ago))
+        await RFMService(connection, settings, then).score_customers(ScoringRequest("rfm", then.today(), "test"))
+        if days_ago == 1:
+            await make_order(connection, clock, shop[0].id, "500")
     analyst = await as_role("analyst")
-    answer = await analyst.get(f"{url}/rfm/movement")
-    # Both runs looked at the shop at the same instant of a clock that stands still.
-    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/from_run")
+    told = (await analyst.get(f"{url}/rfm/movement")).json()
+    assert (told["from_at"], told["to_at"]) == ("2026-06-14T10:00:00Z", "2026-06-15T10:00:00Z")
+    assert (told["stayed"] + told["moved"], told["added"]) == (6, 0)
+    assert told["moved"] > 0
+    rows = table(await analyst.get(f"{url}/rfm/movement", headers=as_csv))
+    assert [(row["segment"], int(row["customers"])) for row in rows] == [
+        (row["segment"], row["customers"]) for row in told["movements"]
+    ]
 
 
 async def test_a_list_of_those_who_moved_names_runs_that_are_there(

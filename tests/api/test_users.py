@@ -11,18 +11,13 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import Role
 from tests.api.accounts import audited, bearer, me_url, refresh_url, sign_in
-from tests.api.conftest import AsRole, TokenFor
+from tests.api.conftest import TokenFor
 from tests.api.probes import codes, slug
 from tests.factories.accounts import make_user, password
 from tests.factories.customers import make_customer, set_columns
 
 url = "/api/v1/auth/users"
 good = "a sentence that nobody says"
-
-
-@pytest.fixture
-async def admin(as_role: AsRole) -> httpx.AsyncClient:
-    return await as_role("admin")
 
 
 async def me(caller: httpx.AsyncClient) -> str:

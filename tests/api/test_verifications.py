@@ -1,21 +1,18 @@
 """Proving addresses and numbers: by token, by code, by the word of staff."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import pytest
 
-from regulars.app import create_app
 from regulars.customers.contact_proofs import require_served
 from regulars.customers.errors import UnsupportedCountry
 from regulars.customers.identifiers import Phone
 from regulars.customers.models import RetailCustomer
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
-from regulars.kit.settings import Settings
-from tests.api.conftest import AsRole, client_of
-from tests.conftest import RolledBackDatabase
+from tests.api.conftest import AsRole, Later
+from tests.api.probes import slug
 from tests.factories.customers import make_customer, set_columns
 from tests.factories.post import PostOffice, other_code
 
@@ -25,17 +22,8 @@ reason = "Showed an identity card at the counter"
 
 
 @pytest.fixture
-def post(connection: Connection, database: RolledBackDatabase, settings: Settings, clock: Clock) -> PostOffice:
-    return PostOffice(connection, database, settings, clock)
-
-
-@pytest.fixture
 async def customer(connection: Connection, clock: Clock) -> RetailCustomer:
     return await make_customer(connection, clock, email="jane@example.com", phone=number)
-
-
-def slug(answer: httpx.Response) -> str:
-    return str(answer.json()["type"]).removeprefix("/problems/")
 
 
 async def test_a_mailed_token_proves_the_address_without_a_login(
@@ -100,16 +88,12 @@ async def test_a_code_proves_the_number_once(
 
 
 async def test_a_code_expires_after_ten_minutes(
-    as_role: AsRole, customer: RetailCustomer, post: PostOffice, settings: Settings, database: RolledBackDatabase,
-    clock: Clock,
-) -> None:  # fmt: skip
-    staff, url = await as_role("staff"), f"{base}/{customer.id}/verify-phone"
+    staff: httpx.AsyncClient, customer: RetailCustomer, post: PostOffice, later: Later
+) -> None:
+    url = f"{base}/{customer.id}/verify-phone"
     await staff.post(f"{url}/send")
     code = await post.code_to(number)
-    later = create_app(
-        settings, database=database, clock=replace(clock, stopped_at=clock.now() + timedelta(minutes=10))
-    )
-    async with client_of(later) as client:
+    async with later(timedelta(minutes=10)) as client:
         client.headers["Authorization"] = staff.headers["Authorization"]
         assert slug(await client.post(url, json={"code": code})) == "invalid-code"
 

@@ -2,12 +2,12 @@
 
 import re
 
-import psycopg
 import pytest
 from argon2 import PasswordHasher
 
 from regulars.accounts.tokens import hash_token
-from tests.cli.test_users import complaint, create_admin, regulars
+from tests.cli.program import complaint, query, regulars
+from tests.cli.test_users import create_admin
 
 good = "another sentence that nobody says"
 
@@ -17,13 +17,8 @@ def create(url: str, email: str, role: str = "staff") -> None:
     assert regulars(url, *arguments, typed="a sentence that nobody says\n").exit_code == 0
 
 
-def rows(url: str, query: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(url) as connection:
-        return connection.execute(query.encode()).fetchall()
-
-
 def audit(url: str) -> list[tuple[object, ...]]:
-    return rows(url, "SELECT actor_kind, action, fields FROM audit_log ORDER BY id")
+    return query(url, "SELECT actor_kind, action, fields FROM audit_log ORDER BY id")
 
 
 def test_people_are_listed_by_role_newest_first(own_database_url: str) -> None:
@@ -44,7 +39,7 @@ def test_a_person_is_disabled_and_the_last_admin_is_not(own_database_url: str) -
     create(own_database_url, "ann@example.com")
     done = regulars(own_database_url, "users", "disable", "--email", "ANN@example.com")
     assert (done.exit_code, done.output) == (0, "ann@example.com may not sign in any more\n")
-    assert rows(own_database_url, "SELECT email FROM users WHERE NOT is_enabled") == [("ann@example.com",)]
+    assert query(own_database_url, "SELECT email FROM users WHERE NOT is_enabled") == [("ann@example.com",)]
     refused = regulars(own_database_url, "users", "disable", "--email", "owner@example.com")
     assert "last administrator" in complaint(refused)
     assert audit(own_database_url)[-1] == ("operator", "disable_user", ["is_enabled"])
@@ -55,19 +50,19 @@ def test_a_role_is_changed(own_database_url: str) -> None:
     create(own_database_url, "ann@example.com")
     done = regulars(own_database_url, "users", "set-role", "--email", "ann@example.com", "--role", "analyst")
     assert (done.exit_code, done.output) == (0, "ann@example.com may sign in as analyst\n")
-    assert rows(own_database_url, "SELECT role, auth_epoch FROM users WHERE email LIKE 'ann%'") == [("analyst", 2)]
+    assert query(own_database_url, "SELECT role, auth_epoch FROM users WHERE email LIKE 'ann%'") == [("analyst", 2)]
     refused = regulars(own_database_url, "users", "set-role", "--email", "owner@example.com", "--role", "staff")
     assert "last administrator" in complaint(refused)
 
 
 def test_a_password_is_set_and_who_was_signed_in_is_out(own_database_url: str) -> None:
     create_admin(own_database_url)
-    with psycopg.connect(own_database_url) as connection:
-        connection.execute("INSERT INTO sessions (user_id, created_at, expires_at) SELECT id, now(), now() FROM users")
+    statement = "INSERT INTO sessions (user_id, created_at, expires_at) SELECT id, now(), now() FROM users"
+    query(own_database_url, statement)
     arguments = ("users", "set-password", "--email", "owner@example.com", "--password-stdin")
     done = regulars(own_database_url, *arguments, typed=good + "\n")
     assert (done.exit_code, done.output) == (0, "The password is set\n")
-    [(stored, closed)] = rows(own_database_url, "SELECT password_hash, closed_at IS NOT NULL FROM users, sessions")
+    [(stored, closed)] = query(own_database_url, "SELECT password_hash, closed_at IS NOT NULL FROM users, sessions")
     assert PasswordHasher().verify(str(stored), good)
     assert closed is True
     assert audit(own_database_url)[-1] == ("operator", "set_password", ["password"])
@@ -94,7 +89,7 @@ def test_programs_are_listed_without_their_secrets(own_database_url: str) -> Non
     client_id, secret = create_till(own_database_url, "--max-points-per-day", "500")
     listed = regulars(own_database_url, "clients", "list").output
     assert listed == f"{client_id} enabled   till         till 4: orders:write\n"
-    assert rows(own_database_url, "SELECT max_points_per_day FROM api_clients") == [(500,)]
+    assert query(own_database_url, "SELECT max_points_per_day FROM api_clients") == [(500,)]
     assert secret not in str(audit(own_database_url))
 
 
@@ -106,18 +101,18 @@ def test_a_new_secret_leaves_the_old_one_as_much_time_as_it_is_given(
     done = regulars(own_database_url, "clients", "rotate", client_id, *more)
     found = re.fullmatch(rf"client_id     {client_id}\nclient_secret (\S{{43}})\n", done.output)
     assert found
-    query = (
+    statement = (
         "SELECT secret_hash, previous_secret_hash, extract(day FROM previous_secret_until - updated_at)::int"
         " FROM api_clients"
     )
-    assert rows(own_database_url, query) == [(hash_token(found[1]), hash_token(first), days)]
+    assert query(own_database_url, statement) == [(hash_token(found[1]), hash_token(first), days)]
 
 
 def test_a_program_is_disabled(own_database_url: str) -> None:
     client_id, _ = create_till(own_database_url)
     done = regulars(own_database_url, "clients", "disable", client_id)
     assert (done.exit_code, done.output) == (0, f"{client_id} may not sign in any more\n")
-    assert rows(own_database_url, "SELECT is_enabled FROM api_clients") == [(False,)]
+    assert query(own_database_url, "SELECT is_enabled FROM api_clients") == [(False,)]
 
 
 @pytest.mark.parametrize("command", ["rotate", "disable"])

@@ -7,18 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from regulars.cli.main import app
 from regulars.customers.identifiers import Email, Phone
 from regulars.kit.clock import Clock
 from regulars.kit.database import connect
+from tests.cli.program import regulars
 from tests.factories.customers import make_customer, set_columns
-
-
-def regulars(url: str, *arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments), env={"REGULARS_DATABASE_URL": url})
 
 
 async def _fill(url: str, clock: Clock) -> None:

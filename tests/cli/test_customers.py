@@ -5,31 +5,15 @@ import csv
 import io
 import json
 from datetime import timedelta
-from typing import Any
 
-import psycopg
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from regulars.cli.main import app
 from regulars.customers.identifiers import Email
 from regulars.customers.models import RetailCustomer
 from regulars.kit.clock import Clock
 from regulars.kit.database import connect
-from regulars.kit.errors import OperatorError
+from tests.cli.program import complaint, query, regulars
 from tests.factories.customers import make_customer, make_metrics
-
-
-def regulars(url: str, *arguments: str) -> Result:
-    return CliRunner().invoke(app, ["customers", *arguments], env={"REGULARS_DATABASE_URL": url})
-
-
-def complaint(done: Result) -> str:
-    """What the operator reads before exit code 2."""
-    assert isinstance(done.exception, OperatorError)
-    return str(done.exception)
-
 
 Shop = tuple[str, list[RetailCustomer]]
 
@@ -53,15 +37,11 @@ def shop(own_database_url: str, clock: Clock) -> Shop:
     return own_database_url, asyncio.run(_fill(own_database_url, clock))
 
 
-def query(url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url) as connection:
-        cursor = connection.execute(statement, parameters)
-        return cursor.fetchall() if cursor.description else []
-
-
 def test_a_list_shows_who_matches_any_value_of_a_filter(shop: Shop) -> None:
     url, (ann, bob, _) = shop
-    done = regulars(url, "list", "--filter", "city=berlin", "--filter", "city=BONN", "--sort", "created_at")
+    done = regulars(
+        url, "customers", "list", "--filter", "city=berlin", "--filter", "city=BONN", "--sort", "created_at"
+    )
     assert done.exit_code == 0
     lines = [line for line in done.output.splitlines() if "CUST-" in line]
     assert [line.split("│")[1].strip() for line in lines] == [bob.customer_number, ann.customer_number]
@@ -72,7 +52,7 @@ def test_a_list_shows_who_matches_any_value_of_a_filter(shop: Shop) -> None:
 
 def test_a_list_can_be_paged_and_read_by_programs(shop: Shop) -> None:
     url, (_, bob, _) = shop
-    done = regulars(url, "list", "--limit", "1", "--offset", "1", "--json")
+    done = regulars(url, "customers", "list", "--limit", "1", "--offset", "1", "--json")
     page = json.loads(done.output)
     assert [item["id"] for item in page["items"]] == [str(bob.id)]
     assert (page["total"], page["limit"], page["offset"], page["items"][0]["masked"]) == (3, 1, 1, False)
@@ -80,7 +60,9 @@ def test_a_list_can_be_paged_and_read_by_programs(shop: Shop) -> None:
 
 def test_an_export_goes_to_standard_output_and_the_count_does_not(shop: Shop) -> None:
     url, (ann, _, eve) = shop
-    done = regulars(url, "export", "--filter", "tags_any==Ann", "--filter", "tags_any=Eve", "--sort", "-created_at")
+    done = regulars(
+        url, "customers", "export", "--filter", "tags_any==Ann", "--filter", "tags_any=Eve", "--sort", "-created_at"
+    )
     assert (done.exit_code, done.stderr) == (0, "2 customers\n")
     rows = list(csv.DictReader(io.StringIO(done.stdout_bytes.decode(), newline="")))
     assert [(row["id"], row["first_name"]) for row in rows] == [(str(ann.id), "'=Ann"), (str(eve.id), "Eve")]
@@ -89,24 +71,24 @@ def test_an_export_goes_to_standard_output_and_the_count_does_not(shop: Shop) ->
 def test_a_customer_is_shown_by_number_address_or_id(shop: Shop) -> None:
     url, (_, bob, _) = shop
     for identifier in (bob.customer_number.lower(), "BOB@example.com", str(bob.id)):
-        done = regulars(url, "show", identifier, "--json")
+        done = regulars(url, "customers", "show", identifier, "--json")
         assert json.loads(done.output)["id"] == str(bob.id)
-    assert "bob@example.com" in regulars(url, "show", str(bob.id)).output
+    assert "bob@example.com" in regulars(url, "customers", "show", str(bob.id)).output
 
 
 def test_what_people_are_called_is_no_command_to_the_terminal(shop: Shop) -> None:
     url, (ann, _, _) = shop
     query(url, "UPDATE customers SET first_name = %s WHERE id = %s", "[red]A\x1b[31mnn", ann.id)
     for arguments in (["list"], ["show", str(ann.id)]):
-        output = regulars(url, *arguments).output
+        output = regulars(url, "customers", *arguments).output
         assert "\x1b" not in output
         assert "[red]A[31mnn" in output.replace("\n", "")
 
 
 def test_who_looked_is_written_down(shop: Shop) -> None:
     url, (ann, *_) = shop
-    regulars(url, "show", str(ann.id))
-    regulars(url, "export", "--filter", "is_active=true")
+    regulars(url, "customers", "show", str(ann.id))
+    regulars(url, "customers", "export", "--filter", "is_active=true")
     assert query(url, "SELECT action, actor_kind, fields FROM audit_log ORDER BY id") == [
         ("get_customer", "operator", []),
         ("export_customers", "operator", ["is_active"]),
@@ -132,10 +114,10 @@ def test_who_looked_is_written_down(shop: Shop) -> None:
     ],
 )
 def test_what_cannot_be_is_said(own_database_url: str, arguments: list[str], said: str) -> None:
-    assert said in complaint(regulars(own_database_url, *arguments))
+    assert said in complaint(regulars(own_database_url, "customers", *arguments))
 
 
 def test_who_was_erased_is_not_shown(shop: Shop) -> None:
     url, (ann, *_) = shop
     query(url, "UPDATE customers SET deleted_at = now(), erased_at = now() WHERE id = %s", ann.id)
-    assert "was erased" in complaint(regulars(url, "show", str(ann.id)))
+    assert "was erased" in complaint(regulars(url, "customers", "show", str(ann.id)))

@@ -4,43 +4,31 @@ import gzip
 import json
 from pathlib import Path
 
-import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
-from typer.testing import CliRunner
 
-from regulars.cli.main import app
-from regulars.kit.errors import OperatorError
+from tests.cli.program import complaint, query, regulars
 
 header = "order_id,ordered_at,total,customer_id\n"
 
 
-def regulars(url: str, *arguments: object, typed: str | None = None) -> Result:
-    return CliRunner().invoke(
-        app, ["import", "orders", *map(str, arguments)], input=typed, env={"REGULARS_DATABASE_URL": url}
-    )
+def imported(url: str, *arguments: object, typed: str = "") -> Result:
+    return regulars(url, "import", "orders", *arguments, typed=typed)
 
 
 def orders_in(url: str) -> list[str]:
-    with psycopg.connect(url) as connection:
-        return [row[0] for row in connection.execute("SELECT external_id FROM orders ORDER BY 1").fetchall()]
-
-
-def complaint(done: Result) -> str:
-    """What the operator reads before exit code 2."""
-    assert isinstance(done.exception, OperatorError)
-    return str(done.exception)
+    return [row[0] for row in query(url, "SELECT external_id FROM orders ORDER BY 1")]
 
 
 def test_a_good_file_is_imported_and_summed_up(own_database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     file.write_text(header + "1,2026-01-02,10,A\n2,2026-01-02,10,B\n")
-    done = regulars(own_database_url, file, "--source", "web")
+    done = imported(own_database_url, file, "--source", "web")
     assert done.exit_code == 0
     assert done.output.startswith("2 orders created, 0 updated, 0 unchanged, 2 customers created in ")
-    assert regulars(own_database_url, file, "--source", "web").output.startswith(
+    assert imported(own_database_url, file, "--source", "web").output.startswith(
         "0 orders created, 0 updated, 2 unchanged"
     )
     assert list(tmp_path.iterdir()) == [file]
@@ -51,7 +39,7 @@ def test_rejected_lines_go_to_a_file_that_can_be_corrected_and_imported(own_data
     file.write_text(
         "Nr,ordered_at,total,customer_id,first_name\n1,2026-01-02,10,A,Ann\n2,2026-01-02,-10,B,Bob\n3,2026\n"
     )
-    done = regulars(own_database_url, file, "--source", "web", "--map", "order_id=Nr")
+    done = imported(own_database_url, file, "--source", "web", "--map", "order_id=Nr")
     assert done.exit_code == 2
     assert f"2 lines were rejected: correct them in {rejects} and import that file." in done.output
     assert rejects.read_text().splitlines() == [
@@ -60,14 +48,14 @@ def test_rejected_lines_go_to_a_file_that_can_be_corrected_and_imported(own_data
         '4,column-count,the line does not have as many values as the header,,,,,,"3,2026"',
     ]
     rejects.write_text(rejects.read_text().replace("-10", "10").rpartition("4,")[0])
-    assert regulars(own_database_url, rejects, "--source", "web").exit_code == 0
+    assert imported(own_database_url, rejects, "--source", "web").exit_code == 0
     assert orders_in(own_database_url) == ["1", "2"]
 
 
 def test_rejects_can_be_sent_elsewhere(own_database_url: str, tmp_path: Path) -> None:
     file, rejects = tmp_path / "orders.csv", tmp_path / "bad.csv"
     file.write_text(header + "1,2026-01-02,x,A\n")
-    done = regulars(own_database_url, file, "--source", "web", "--rejects", rejects, "--json")
+    done = imported(own_database_url, file, "--source", "web", "--rejects", rejects, "--json")
     assert (done.exit_code, json.loads(done.output)["rejects_file"]) == (2, str(rejects))
     assert len(rejects.read_text().splitlines()) == 2
 
@@ -75,7 +63,7 @@ def test_rejects_can_be_sent_elsewhere(own_database_url: str, tmp_path: Path) ->
 def test_all_or_nothing_says_that_nothing_was_imported(own_database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     file.write_text(header + "1,2026-01-02,1,A\n2,2026-01-02,x,A\n")
-    done = regulars(own_database_url, file, "--source", "web", "--atomic")
+    done = imported(own_database_url, file, "--source", "web", "--atomic")
     assert done.exit_code == 2
     assert done.output.startswith("Nothing was imported, because 1 of 2 lines were rejected: see ")
     assert orders_in(own_database_url) == []
@@ -85,7 +73,7 @@ def test_the_outcome_comes_as_json(own_database_url: str, tmp_path: Path) -> Non
     file = tmp_path / "orders.jsonl.gz"
     order = '{"order_id": "1", "ordered_at": "2026-01-02", "total": "1", "email": "a@example.com"}\n'
     file.write_bytes(gzip.compress(order.encode()))
-    outcome = json.loads(regulars(own_database_url, file, "--source", "web", "--json").output)
+    outcome = json.loads(imported(own_database_url, file, "--source", "web", "--json").output)
     assert outcome.pop("seconds") > 0
     assert outcome.pop("rows_per_second") > 0
     assert outcome == {
@@ -103,7 +91,7 @@ def test_the_outcome_comes_as_json(own_database_url: str, tmp_path: Path) -> Non
 
 
 def test_standard_input_is_a_file(own_database_url: str) -> None:
-    done = regulars(own_database_url, "-", "--source", "web", "--format", "csv", typed=header + "1,2026-01-02,1,A\n")
+    done = imported(own_database_url, "-", "--source", "web", "--format", "csv", typed=header + "1,2026-01-02,1,A\n")
     assert done.exit_code == 0
     assert orders_in(own_database_url) == ["1"]
 
@@ -145,42 +133,41 @@ def test_what_cannot_be_read_is_said_before_anything_is_written(
     Path("empty.csv").touch()
     Path("no_total.csv").write_text("order_id,ordered_at,customer_id\n1,2026-01-02,A\n")
     Path("latin.csv").write_bytes(header.encode() + b"1,2026-01-02,1,A\n2,2026-01-02,1,M\xfcller\n")
-    assert said in complaint(regulars(own_database_url, "--source", "web", *arguments))
+    assert said in complaint(imported(own_database_url, "--source", "web", *arguments))
     assert orders_in(own_database_url) == []
 
 
 def test_a_missing_extra_is_named(own_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
-    said = complaint(regulars(own_database_url, "--source", "journey", "--format", "completejourney"))
+    said = complaint(imported(own_database_url, "--source", "journey", "--format", "completejourney"))
     assert "pip install regulars[completejourney]" in said
-
-
-def other(url: str, subject: str, *arguments: object) -> Result:
-    return CliRunner().invoke(app, ["import", subject, *map(str, arguments)], env={"REGULARS_DATABASE_URL": url})
 
 
 def test_customers_products_and_points_are_imported_by_the_same_options(own_database_url: str, tmp_path: Path) -> None:
     people, goods, points = (tmp_path / name for name in ("people.csv", "goods.ndjson.gz", "points.parquet"))
     people.write_text("Nr,email\n1,a@example.com\n2,nonsense\n")
-    done = other(own_database_url, "customers", people, "--source", "crm", "--map", "customer_id=Nr")
+    done = regulars(own_database_url, "import", "customers", people, "--source", "crm", "--map", "customer_id=Nr")
     assert done.exit_code == 2
     assert done.output.startswith("1 customers created, 0 updated, 0 unchanged in ")
     assert (tmp_path / "people.csv.rejects.csv").read_text().splitlines()[1] == (
         "3,email-format,email is not an e-mail address such as name@example.com,2,nonsense,"
     )
     goods.write_bytes(gzip.compress(b'{"sku": "A", "name": "Soap"}\n{"sku": "B"}\n'))
-    assert other(own_database_url, "products", goods).output.startswith("2 products created, 0 updated, 0 unchanged")
+    assert regulars(own_database_url, "import", "products", goods).output.startswith(
+        "2 products created, 0 updated, 0 unchanged"
+    )
     pq.write_table(pa.table({"email": ["a@example.com"], "points": [30]}), points)
-    assert "\n30 points brought in." in other(own_database_url, "points", points).output
-    assert "--format csv|ndjson|parquet." in complaint(other(own_database_url, "products", tmp_path / "goods.txt"))
-    assert "no format cdnow" in complaint(other(own_database_url, "products", goods, "--format", "cdnow"))
+    assert "\n30 points brought in." in regulars(own_database_url, "import", "points", points).output
+    assert "--format csv|ndjson|parquet." in complaint(
+        regulars(own_database_url, "import", "products", tmp_path / "goods.txt")
+    )
+    assert "no format cdnow" in complaint(regulars(own_database_url, "import", "products", goods, "--format", "cdnow"))
 
 
 def test_points_are_awarded_when_asked(own_database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     file.write_text(header + "1,2026-01-02,10,A\n2,2026-01-02,10,B\n")
-    done = regulars(own_database_url, file, "--source", "web", "--award", "--events")
+    done = imported(own_database_url, file, "--source", "web", "--award", "--events")
     assert "\n20 points awarded for 2 orders." in done.output
-    with psycopg.connect(own_database_url) as connection:
-        kinds = connection.execute("SELECT kind, count(*) FROM events GROUP BY kind ORDER BY kind").fetchall()
+    kinds = query(own_database_url, "SELECT kind, count(*) FROM events GROUP BY kind")
     assert ("order.recorded", 2) in kinds

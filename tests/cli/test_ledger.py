@@ -1,9 +1,7 @@
 """`regulars ledger` and `regulars import points`, as the operator runs them."""
 
 import json
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,21 +14,10 @@ from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.schemas import LoyaltyPointsEarn
 from regulars.loyalty.service import LoyaltyService
+from tests.cli.program import run
 from tests.factories.loyalty import make_members
 
 number = "CUST-20260615-10000"
-
-
-def regulars(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "regulars", *arguments],
-        env={"REGULARS_DATABASE_URL": url, "COLUMNS": "120", "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 async def with_points(url: str, clock: Clock, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -42,7 +29,7 @@ async def with_points(url: str, clock: Clock, folder: Path) -> subprocess.Comple
         connection.execute(claims)
     file = folder / "points.csv"
     file.write_text(f"customer_number,points,expires_on\n{number},50,\n{number},20,\nCUST-20200101-0001,5,\n")
-    return regulars(url, "import", "points", str(file))
+    return run(url, "import", "points", str(file))
 
 
 async def test_points_are_imported_explained_and_audited(own_database_url: str, clock: Clock, tmp_path: Path) -> None:
@@ -54,13 +41,13 @@ async def test_points_are_imported_explained_and_audited(own_database_url: str, 
         "line,code,message,customer_number,points,expires_on,raw",
         "4,customer-unknown,the line names nobody who is known,CUST-20200101-0001,5,,",
     ]
-    again = regulars(own_database_url, "import", "points", str(tmp_path / "points.csv"), "--json")
+    again = run(own_database_url, "import", "points", str(tmp_path / "points.csv"), "--json")
     assert (json.loads(again.stdout)["unchanged"], json.loads(again.stdout)["points"]) == (2, 0)
-    told = regulars(own_database_url, "ledger", "explain", number)
+    told = run(own_database_url, "ledger", "explain", number)
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout.startswith("70 points can be spent.\n")
     assert "70 points added by hand (opening_balance)" in told.stdout
-    audited = regulars(own_database_url, "ledger", "audit", "--json")
+    audited = run(own_database_url, "ledger", "audit", "--json")
     assert (audited.returncode, json.loads(audited.stdout)["violations"]) == (0, 0)
     assert json.loads(audited.stdout)["transactions"] == 1
 
@@ -74,11 +61,11 @@ async def test_a_ledger_that_does_not_add_up_is_told_with_exit_code_1(
         connection.execute("ALTER TABLE loyalty_accounts DISABLE TRIGGER ALL")
         connection.execute("UPDATE loyalty_accounts SET balance = 71")
         connection.execute("ALTER TABLE loyalty_accounts ENABLE TRIGGER ALL")
-    told = regulars(own_database_url, "ledger", "audit")
+    told = run(own_database_url, "ledger", "audit")
     assert told.returncode == 1
     assert "broken: account, 1 times" in told.stdout
     assert "1 customers may not redeem; 0 may again." in told.stdout
-    assert json.loads(regulars(own_database_url, "ledger", "audit", "--json").stdout)["counts"]["account"] == 1
+    assert json.loads(run(own_database_url, "ledger", "audit", "--json").stdout)["counts"]["account"] == 1
 
 
 async def test_what_has_expired_is_written_off(own_database_url: str, clock: Clock) -> None:
@@ -87,13 +74,13 @@ async def test_what_has_expired_is_written_off(own_database_url: str, clock: Clo
         long_ago = replace(clock, stopped_at=clock.now() - timedelta(days=400))
         award = LoyaltyPointsEarn(customer_id=member, points=30, expiry_days=1)
         await LoyaltyService(connection, Settings(_env_file=None), long_ago).earn_loyalty_points(award, by=operator)
-    told = regulars(own_database_url, "ledger", "expire").stdout
+    told = run(own_database_url, "ledger", "expire").stdout
     assert told == "30 points of 1 customers written off, 1 lots.\n"
-    assert regulars(own_database_url, "ledger", "expire").stdout == "0 points of 0 customers written off, 0 lots.\n"
+    assert run(own_database_url, "ledger", "expire").stdout == "0 points of 0 customers written off, 0 lots.\n"
 
 
 async def test_a_number_of_nobody_is_an_error_of_the_operator(own_database_url: str) -> None:
     for text in ("CUST-20200101-0001", "nonsense"):
-        told = regulars(own_database_url, "ledger", "explain", text)
+        told = run(own_database_url, "ledger", "explain", text)
         assert (told.returncode, told.stdout) == (2, "")
         assert f"There is no customer {text}." in told.stderr

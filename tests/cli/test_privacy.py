@@ -3,39 +3,19 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import IO
 from zipfile import ZipFile
 
 import psycopg
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from regulars.cli.main import app
 from regulars.customers.models import RetailCustomer
+from regulars.flows.export_customer import CustomerDataExports
 from regulars.kit.clock import Clock
 from regulars.kit.database import connect
-from regulars.kit.errors import OperatorError
+from tests.cli.program import complaint, query, regulars
 from tests.factories.accounts import make_user
 from tests.factories.customers import make_customer
-
-secret = "f3c1a0d2b4e6978812345678901234567890abcd"
-
-
-def regulars(url: str, *arguments: str, typed: str = "") -> Result:
-    environment = {"REGULARS_DATABASE_URL": url, "REGULARS_JWT_SECRET": secret}
-    return CliRunner().invoke(app, list(arguments), env=environment, input=typed)
-
-
-def complaint(done: Result) -> str:
-    assert isinstance(done.exception, OperatorError)
-    return str(done.exception)
-
-
-def query(url: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url) as connection:
-        cursor = connection.execute(statement, parameters)
-        return cursor.fetchall() if cursor.description else []
 
 
 @pytest.fixture
@@ -74,6 +54,26 @@ def test_the_operator_writes_a_persons_data_to_a_file(
     assert "such a file" in complaint(
         regulars(own_database_url, "customers", "export-data", str(customer.id), "--to", str(to))
     )
+
+
+def test_a_file_that_cannot_be_written_is_said(own_database_url: str, customer: RetailCustomer, tmp_path: Path) -> None:
+    to = tmp_path / "nowhere" / "ann.zip"
+    done = regulars(own_database_url, "customers", "export-data", str(customer.id), "--to", str(to))
+    assert complaint(done) == f"{to} cannot be written (No such file or directory). Name another with --to."
+
+
+def test_an_export_that_breaks_off_leaves_no_file(
+    own_database_url: str, customer: RetailCustomer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_off(self: object, customer_id: object, into: IO[bytes], *, by: object) -> None:
+        into.write(b"PK")
+        raise RuntimeError
+
+    monkeypatch.setattr(CustomerDataExports, "write_zip", break_off)
+    to = tmp_path / "ann.zip"
+    done = regulars(own_database_url, "customers", "export-data", str(customer.id), "--to", str(to))
+    assert isinstance(done.exception, RuntimeError)
+    assert not to.exists()
 
 
 def test_the_operator_is_told_who_looked_at_a_person(

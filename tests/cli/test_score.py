@@ -2,9 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from psycopg import connect as connect_blocking
@@ -12,19 +9,8 @@ from psycopg import connect as connect_blocking
 from regulars.kit.clock import Clock
 from regulars.kit.database import connect
 from tests.analytics.test_runs import shop_of
+from tests.cli.program import run
 from tests.factories.shops import make_many_customers
-
-
-def score(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "regulars", "score", *arguments],
-        env={"REGULARS_DATABASE_URL": url, "COLUMNS": "120"},
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -35,14 +21,14 @@ async def shop_url(own_database_url: str, clock: Clock) -> str:
 
 
 async def test_the_table_shows_every_segment_with_its_customers(shop_url: str) -> None:
-    done = score(shop_url, "--as-of", "2026-06-15")
+    done = run(shop_url, "score", "--as-of", "2026-06-15")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"Champion +│ +1 │ +16.7% │ +60.00 │ +28.6% │ +486.67", done.stdout)
     assert "6 customers scored, 6 changed, 6 in another segment" in done.stdout
 
 
 async def test_json_is_one_object_and_what_it_tells_is_committed(shop_url: str) -> None:
-    done = score(shop_url, "rfm", "--as-of", "2026-06-15", "--history-days", "35", "--json")
+    done = run(shop_url, "score", "rfm", "--as-of", "2026-06-15", "--history-days", "35", "--json")
     told = json.loads(done.stdout)
     assert (told["kind"], told["coverage"], told["as_of"], told["history_days"]) == ("rfm", "full", "2026-06-15", 35)
     assert told["edges"]["basis"] == "quintiles"
@@ -53,7 +39,7 @@ async def test_json_is_one_object_and_what_it_tells_is_committed(shop_url: str) 
 
 
 async def test_few_customers_are_said_to_be_scored_by_fixed_thresholds(own_database_url: str) -> None:
-    assert "fixed thresholds were used" in score(own_database_url).stdout
+    assert "fixed thresholds were used" in run(own_database_url, "score").stdout
 
 
 @pytest.mark.parametrize(
@@ -66,7 +52,7 @@ async def test_few_customers_are_said_to_be_scored_by_fixed_thresholds(own_datab
     ],
 )
 async def test_an_impossible_day_is_one_line_and_exit_code_2(own_database_url: str, day: str, said: str) -> None:
-    done = score(own_database_url, "--as-of", day)
+    done = run(own_database_url, "score", "--as-of", day)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert said in done.stderr
@@ -81,12 +67,12 @@ async def large_shop_url(own_database_url: str, clock: Clock) -> str:
 
 async def test_values_by_a_model_and_what_becomes_of_them(large_shop_url: str) -> None:
     options = ("--as-of", "2026-06-15", "--method", "blend", "--window-days", "90", "--margin", "0.5", "--json")
-    told = json.loads(score(large_shop_url, *options).stdout)
+    told = json.loads(run(large_shop_url, "score", *options).stdout)
     assert (told["method"], told["fallback"], told["window_days"]) == ("blend", None, 90)
-    assert "model 0" in score(large_shop_url, "--as-of", "2026-06-15", "--method", "model").stdout
+    assert "model 0" in run(large_shop_url, "score", "--as-of", "2026-06-15", "--method", "model").stdout
 
 
 async def test_a_shop_that_cannot_carry_a_model_is_told_so(shop_url: str) -> None:
-    done = score(shop_url, "--as-of", "2026-06-15", "--method", "model")
+    done = run(shop_url, "score", "--as-of", "2026-06-15", "--method", "model")
     assert (done.returncode, done.stderr) == (0, "")
     assert "no model, values are by the formula: fewer than 500 customers have ordered" in done.stdout

@@ -4,21 +4,14 @@ import re
 import subprocess
 import sys
 
-import psycopg
 import pytest
 from argon2 import PasswordHasher
 from click.testing import Result
-from typer.testing import CliRunner
 
 from regulars.accounts.tokens import hash_token
-from regulars.cli.main import app
-from regulars.kit.errors import OperatorError
+from tests.cli.program import complaint, query, regulars
 
 good = "a sentence that nobody says"
-
-
-def regulars(url: str, *arguments: str, typed: str = "") -> Result:
-    return CliRunner().invoke(app, arguments, input=typed, env={"REGULARS_DATABASE_URL": url})
 
 
 def create_admin(url: str, typed: str = good, email: str = "Owner@example.com") -> Result:
@@ -26,19 +19,10 @@ def create_admin(url: str, typed: str = good, email: str = "Owner@example.com") 
     return regulars(url, *arguments, typed=typed + "\n")
 
 
-def complaint(done: Result) -> str:
-    """What the operator reads before exit code 2."""
-    assert isinstance(done.exception, OperatorError)
-    assert done.output == ""
-    return str(done.exception)
-
-
 def test_the_first_admin_is_made_at_the_terminal(own_database_url: str) -> None:
     done = create_admin(own_database_url)
     assert (done.exit_code, done.output) == (0, "owner@example.com may sign in as admin\n")
-    with psycopg.connect(own_database_url) as connection:
-        row = connection.execute("SELECT email, role, password_hash FROM users").fetchone()
-    assert row is not None
+    [row] = query(own_database_url, "SELECT email, role, password_hash FROM users")
     assert row[:2] == ("owner@example.com", "admin")
     assert PasswordHasher().verify(row[2], good)
 
@@ -57,7 +41,9 @@ def test_the_first_admin_is_made_at_the_terminal(own_database_url: str) -> None:
 def test_what_cannot_be_used_is_said_without_repeating_it(
     own_database_url: str, typed: str, email: str, said: str
 ) -> None:
-    answer = complaint(create_admin(own_database_url, typed, email))
+    done = create_admin(own_database_url, typed, email)
+    answer = complaint(done)
+    assert done.output == ""
     assert said in answer
     assert not typed or typed not in answer
 
@@ -88,8 +74,7 @@ def test_a_program_gets_its_secret_once(own_database_url: str) -> None:
     done = regulars(own_database_url, "clients", "create", "--name", "till 4", "--source", "till", *scopes)
     found = re.fullmatch(r"client_id     (\S{36})\nclient_secret (\S{43})\n", done.output)
     assert found, done.output
-    with psycopg.connect(own_database_url) as connection:
-        row = connection.execute("SELECT id::text, secret_hash, scopes, source, name FROM api_clients").fetchone()
+    [row] = query(own_database_url, "SELECT id::text, secret_hash, scopes, source, name FROM api_clients")
     assert row == (found[1], hash_token(found[2]), ["orders:read", "orders:write"], "till", "till 4")
 
 

@@ -87,9 +87,6 @@ class PublicBySetting(Public):
         if not getattr(request.app.state.settings, self.setting):
             await Requires(("self",), own=False).admit(request)
 
-    async def __call__(self) -> None:
-        """Nobody in particular."""
-
 
 @dataclass(frozen=True)
 class PublicOr(Public):

@@ -52,9 +52,8 @@ class ConsentReader:
         bound_to = ("consents", str(customer_id))
         before = _position(self._cursors.read(query.cursor, bound_to=bound_to)) if query.cursor is not None else None
         customer, events = await self._consents.get_consents(customer_id, before=before, limit=query.limit + 1, by=by)
-        shown, last = events[: query.limit], events[query.limit - 1 : query.limit]
-        has_more = len(events) > query.limit
-        following = f"{last[0].occurred_at.isoformat()}|{last[0].seq}" if has_more else None
+        shown, has_more = events[: query.limit], len(events) > query.limit
+        following = f"{shown[-1].occurred_at.isoformat()}|{shown[-1].seq}" if has_more else None
         return CustomerCommunicationPreferences.of(
             customer,
             shown,

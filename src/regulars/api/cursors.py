@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from regulars.api.deps import SettingsDep
 from regulars.api.errors import InvalidCursor
 
-longest = 200
 _signature_bytes = 16
 
 

@@ -74,8 +74,7 @@ async def create_customer(
 ) -> RetailCustomerResponse:
     """The customer gets a number. No two customers share an e-mail address or a phone number."""
     created = await change_profiles.create_customer(connection, customer, by=caller, settings=settings, clock=clock)
-    response.headers["Location"] = f"{prefix}/{created.id}"
-    return _tagged(created, response)
+    return located(created, response)
 
 
 @router.get("", include_in_schema=False)
@@ -236,6 +235,12 @@ async def delete_customer(
 ) -> None:
     """The record is there no more, except for those who may erase; they can take it back for 30 days."""
     await deactivate_customers.delete_customer(connection, customer_id, by=caller, settings=settings, clock=clock)
+
+
+def located(customer: RetailCustomerResponse, response: Response) -> RetailCustomerResponse:
+    """Answer with a new customer: where it is, and in which version."""
+    response.headers["Location"] = f"{prefix}/{customer.id}"
+    return _tagged(customer, response)
 
 
 def _tagged(customer: RetailCustomerResponse, response: Response) -> RetailCustomerResponse:

@@ -1,7 +1,7 @@
 """What endpoints ask for."""
 
 from contextlib import AsyncExitStack
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 
@@ -25,46 +25,13 @@ async def open_transaction(request: Request) -> Connection:
     return await at_end.enter_async_context(request.app.state.database.transaction())
 
 
-async def current_settings(request: Request) -> Settings:
-    """The settings of the installation."""
-    settings: Settings = request.app.state.settings
-    return settings
+def _part(name: str) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency
+    """A part of the application, as `create_app()` put it together."""
 
+    async def part(request: Request) -> Any:  # noqa: ANN401 - any part
+        return getattr(request.app.state, name)
 
-async def current_clock(request: Request) -> Clock:
-    """The clock of the shop."""
-    clock: Clock = request.app.state.clock
-    return clock
-
-
-async def password_service(request: Request) -> PasswordService:
-    """New passwords."""
-    passwords: PasswordService = request.app.state.passwords
-    return passwords
-
-
-async def user_service(request: Request) -> UserService:
-    """People who may sign in."""
-    users: UserService = request.app.state.users
-    return users
-
-
-async def accounts_service(request: Request) -> AccountsService:
-    """Sign-in, sessions and callers."""
-    accounts: AccountsService = request.app.state.accounts
-    return accounts
-
-
-async def registration_flow(request: Request) -> RegistrationFlow:
-    """Self-registration."""
-    registrations: RegistrationFlow = request.app.state.registrations
-    return registrations
-
-
-async def open_database(request: Request) -> Transactions:
-    """The database, for stories that need more than one transaction."""
-    database: Transactions = request.app.state.database
-    return database
+    return Depends(part)
 
 
 async def if_match(
@@ -79,11 +46,13 @@ async def if_match(
 
 
 TransactionDep = Annotated[Connection, Depends(open_transaction)]
-SettingsDep = Annotated[Settings, Depends(current_settings)]
-ClockDep = Annotated[Clock, Depends(current_clock)]
-PasswordsDep = Annotated[PasswordService, Depends(password_service)]
-UsersDep = Annotated[UserService, Depends(user_service)]
-AccountsDep = Annotated[AccountsService, Depends(accounts_service)]
-RegistrationsDep = Annotated[RegistrationFlow, Depends(registration_flow)]
-DatabaseDep = Annotated[Transactions, Depends(open_database)]
+SettingsDep = Annotated[Settings, _part("settings")]
+ClockDep = Annotated[Clock, _part("clock")]
+PasswordsDep = Annotated[PasswordService, _part("passwords")]
+UsersDep = Annotated[UserService, _part("users")]
+AccountsDep = Annotated[AccountsService, _part("accounts")]
+RegistrationsDep = Annotated[RegistrationFlow, _part("registrations")]
+DatabaseDep = Annotated[Transactions, _part("database")]
+"""For stories that need more than one transaction."""
+
 IfMatchDep = Annotated[Precondition, Depends(if_match)]

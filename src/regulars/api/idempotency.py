@@ -27,9 +27,11 @@ from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.errors import IdempotencyKeyInvalid
 from regulars.api.problems import respond
 from regulars.kit.clock import Clock
+from regulars.kit.database import Connection
 from regulars.kit.errors import Refusal
 from regulars.kit.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
 from regulars.kit.security import Principal
+from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
 
 _kept_headers = ("content-type", "location", "etag", "preference-applied")
@@ -115,8 +117,7 @@ async def keep_refusal(request: Request, refused: RefusedUnderKey) -> Response:
     """
     state = request.app.state
     async with state.database.transaction() as connection:
-        keys = IdempotencyKeys(connection, timedelta(days=state.settings.idempotency_days))
-        now = state.clock.now()
+        keys, now = keys_of(connection, state.settings), state.clock.now()
         if kept := await keys.claim(refused.request, now=now):
             return replayed(kept)
         response = respond(refused.refusal, request.state.trace_id)
@@ -127,6 +128,11 @@ async def keep_refusal(request: Request, refused: RefusedUnderKey) -> Response:
 def replayed(kept: StoredAnswer) -> Response:
     """A kept answer, given again."""
     return Response(kept.body, kept.status, headers={**kept.headers, "Idempotency-Replayed": "true"})
+
+
+def keys_of(connection: Connection, settings: Settings) -> IdempotencyKeys:
+    """The kept answers, for as long as the installation keeps them."""
+    return IdempotencyKeys(connection, timedelta(days=settings.idempotency_days))
 
 
 def kept_form_of(response: Response) -> StoredAnswer:
@@ -150,16 +156,11 @@ async def once(
     Raises:
         IdempotencyKeyInvalid: the key is empty, too long, sent twice, or has other characters.
     """
-    keys = IdempotencyKeys(transaction, timedelta(days=settings.idempotency_days))
-    keyed = None if key is None else await _keyed(request)
-    return Once(keys, clock, keyed)
+    keyed = None if key is None else keyed_request(request, await _request_hash(request))
+    return Once(keys_of(transaction, settings), clock, keyed)
 
 
 OnceDep = Annotated[Once, Depends(once)]
-
-
-async def _keyed(request: Request) -> KeyedRequest:
-    return keyed_request(request, await _request_hash(request))
 
 
 def keyed_request(request: Request, request_hash: bytes) -> KeyedRequest:

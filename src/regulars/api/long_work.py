@@ -80,23 +80,14 @@ class LongWork:
         request: BaseModel,
         work: Callable[[], Awaitable[Answer]],
         *,
-        rows: Rows = 0,
+        rows: Rows,
         is_shared: bool = False,
-        customer_id: UUID | None = None,
     ) -> Answer:
         """The answer of the work, done now, or what `promise()` answers."""
-        promised = await self.promise(kind, request, rows=rows, is_shared=is_shared, customer_id=customer_id)
+        promised = await self.promise(kind, request, rows=rows, is_shared=is_shared)
         return await work() if promised is None else promised
 
-    async def promise(
-        self,
-        kind: str,
-        request: BaseModel,
-        *,
-        rows: Rows = 0,
-        is_shared: bool = False,
-        customer_id: UUID | None = None,
-    ) -> Answer | None:
+    async def promise(self, kind: str, request: BaseModel, *, rows: Rows, is_shared: bool = False) -> Answer | None:
         """202 with a job that does it; None if it is to be done now, with the time that the statements of a worker get.
 
         Args:
@@ -104,20 +95,19 @@ class LongWork:
             request: The body; the job gets it.
             rows: How many it is about.
             is_shared: Whether the result is the same for all who may ask: then nobody starts what is under way already.
-            customer_id: The person it is about, if it is about one.
         """
         jobs = Jobs(self.connection, self.clock)
         same_as = _same_as(kind, request, self.caller) if is_shared else None
         job = await jobs.find_unfinished(same_as, by=self.caller) if same_as else None
-        if job is None and await self.is_job(rows):
+        if job is None and await self._is_job(rows):
             given = request.model_dump_json(exclude_unset=True).encode()
-            job = await jobs.start(kind, by=self.caller, given=given, same_as=same_as, customer_id=customer_id)
+            job = await jobs.start(kind, by=self.caller, given=given, same_as=same_as)
         if job is not None:
             return accepted(job, self.clock)
         await allow_long_work(self.connection)
         return None
 
-    async def is_job(self, rows: Rows) -> bool:
+    async def _is_job(self, rows: Rows) -> bool:
         """Whether the caller asked for a job, or it is about too many rows for a request."""
         if self.is_preferred:
             return True
@@ -130,23 +120,25 @@ def accepted(job: Job, clock: Clock) -> Answer:
     return Answer(JobResponse.of(job, clock), status=202, headers=headers, concerns=job.customer_id)
 
 
-def prefers_job(request: Request) -> bool:
+async def prefers_job(
+    request: Request,
+    prefer: Annotated[  # noqa: ARG001 - declared for the documentation; it may come more than once
+        str | None, Header(description="`respond-async` makes it a job: 202, and the result at its `result_url`.")
+    ] = None,
+) -> bool:
     """Whether the caller wants to be answered before the work is done (RFC 7240)."""
     wishes = ",".join(request.headers.getlist("prefer")).split(",")
     return any(_preference.fullmatch(wish) for wish in wishes)
 
 
+PrefersJobDep = Annotated[bool, Depends(prefers_job)]
+
+
 async def long_work(
-    request: Request,
-    connection: TransactionDep,
-    clock: ClockDep,
-    settings: SettingsDep,
-    prefer: Annotated[  # noqa: ARG001 - declared for the documentation; it may come more than once
-        str | None, Header(description="`respond-async` makes it a job: 202, and the result at its `result_url`.")
-    ] = None,
+    request: Request, connection: TransactionDep, clock: ClockDep, settings: SettingsDep, is_preferred: PrefersJobDep
 ) -> LongWork:
     """What decides for this request."""
-    return LongWork(connection, clock, request.state.principal, prefers_job(request), settings.sync_max_customers)
+    return LongWork(connection, clock, request.state.principal, is_preferred, settings.sync_max_customers)
 
 
 LongWorkDep = Annotated[LongWork, Depends(long_work)]

@@ -11,7 +11,6 @@ from regulars.api.errors import InvalidCursor
 from regulars.api.idempotency import Answer, OnceDep
 from regulars.api.routing import Router
 from regulars.customers.errors import CustomerErased
-from regulars.kit.errors import NotFound
 from regulars.kit.schemas import Id, Slice
 from regulars.kit.security import Principal
 from regulars.loyalty.errors import (
@@ -23,6 +22,7 @@ from regulars.loyalty.errors import (
     NotRestorable,
     SelfAdjustment,
 )
+from regulars.loyalty.models import LoyaltyTransaction
 from regulars.loyalty.schemas import (
     LoyaltyBalanceResponse,
     LoyaltyExpiringResponse,
@@ -78,8 +78,7 @@ async def earn_loyalty_points(
     """An order earns once: by this, or by being taken in. Without an order, send an Idempotency-Key to retry safely."""
 
     async def work() -> Answer:
-        row = await loyalty.earn_loyalty_points(award, by=caller)
-        return Answer(LoyaltyTransactionResponse.of(row, caller), concerns=row.customer_id)
+        return _booked(await loyalty.earn_loyalty_points(award, by=caller), caller)
 
     return await once.run(work)
 
@@ -98,8 +97,7 @@ async def redeem_loyalty_points(
     """Those that expire soonest go first. Customers redeem their own, unless `customer_self_redeem` is off."""
 
     async def work() -> Answer:
-        row = await loyalty.redeem_loyalty_points(redemption, by=caller)
-        return Answer(LoyaltyTransactionResponse.of(row, caller), concerns=row.customer_id)
+        return _booked(await loyalty.redeem_loyalty_points(redemption, by=caller), caller)
 
     return await once.run(work)
 
@@ -118,8 +116,7 @@ async def adjust_loyalty_points(
     """With a reason; it does not count for the tier. Staff up to `adjust_limit_staff`, nobody their own account."""
 
     async def work() -> Answer:
-        row = await loyalty.adjust_loyalty_points(adjustment, by=caller)
-        return Answer(LoyaltyTransactionResponse.of(row, caller), concerns=row.customer_id)
+        return _booked(await loyalty.adjust_loyalty_points(adjustment, by=caller), caller)
 
     return await once.run(work)
 
@@ -130,7 +127,7 @@ async def adjust_loyalty_points(
     summary="Give redeemed points back",
     status_code=201,
     response_model=LoyaltyTransactionResponse,
-    refusals=[NotFound, CustomerErased, NotRestorable, LimitExceeded],
+    refusals=[CustomerErased, NotRestorable, LimitExceeded],
 )
 async def restore_redemption(
     transaction_id: Id, restore: LoyaltyRedemptionRestore, loyalty: LoyaltyDep, caller: MayRestore, once: OnceDep
@@ -138,8 +135,7 @@ async def restore_redemption(
     """All or some of them, to their own lots and expiry dates; what has expired since lives on for a time of grace."""
 
     async def work() -> Answer:
-        row = await loyalty.restore_redemption(transaction_id, restore, by=caller)
-        return Answer(LoyaltyTransactionResponse.of(row, caller), concerns=row.customer_id)
+        return _booked(await loyalty.restore_redemption(transaction_id, restore, by=caller), caller)
 
     return await once.run(work)
 
@@ -222,3 +218,7 @@ async def list_loyalty_transactions(
     has_more = len(rows) > query.limit
     following = cursors.write(items[-1].seq, bound_to=bound_to) if has_more else None
     return Slice[LoyaltyTransactionResponse](items=items, next_cursor=following)
+
+
+def _booked(row: LoyaltyTransaction, caller: Principal) -> Answer:
+    return Answer(LoyaltyTransactionResponse.of(row, caller), concerns=row.customer_id)

@@ -103,6 +103,7 @@ async def bulk_update_tier(
     update: BulkLoyaltyTierUpdate, tiers: TiersDep, caller: MayWrite, once: OnceDep, long_work: LongWorkDep
 ) -> Response:
     """By hand, as a single change does. Each customer is told apart: changed, so already, or failed and why."""
+    tiers.require_end_ahead(update.until)  # told at once, also when it would be a job
 
     async def work() -> Answer:
         return Answer(await tiers.bulk_update_tier(update, by=caller), status=200)

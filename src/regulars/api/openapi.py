@@ -157,16 +157,18 @@ def _names_customer(operation: Operation, schemas: Mapping[str, Any]) -> bool:
 
 
 def _document_jobs(operation: Operation) -> None:
-    """Say what an operation answers that may become a job."""
+    """Say what an operation answers that may become a job, if its route does not say it in words of its own."""
     if not any(parameter["name"].lower() == "prefer" for parameter in operation.get("parameters", [])):
         return
-    operation["responses"]["202"] = {
+    responses = operation["responses"]
+    responses["202"] = {
         "description": "It is done as a job, because the caller asked for that or because it is about so many.",
         "headers": {
             "Location": {"description": "Where the job is followed.", "schema": {"type": "string"}},
             "Preference-Applied": {"schema": {"type": "string", "const": "respond-async"}},
         },
         "content": {json_type: {"schema": {"$ref": "#/components/schemas/JobResponse"}}},
+        **responses.get("202", {}),
     }
 
 

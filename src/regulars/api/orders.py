@@ -7,13 +7,13 @@ from fastapi import Depends, Header, Query, Request, Response
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.idempotency import Answer, OnceDep
+from regulars.api.long_work import PrefersJobDep
 from regulars.api.routing import Router
 from regulars.api.uploads import Imports
 from regulars.customers.errors import CustomerErased
 from regulars.flows import refund_order as taking_back
 from regulars.flows.import_uploads import csv_type, ndjson_type
 from regulars.flows.record_purchase import record_purchase
-from regulars.kit.errors import NotFound
 from regulars.kit.schemas import Accepted, Page, Source
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
@@ -44,9 +44,11 @@ MayRefund = Annotated[Principal, requires("orders:refund")]
 MayImport = Annotated[Principal, requires("orders:import")]
 
 
-async def order_imports(request: Request, settings: SettingsDep, clock: ClockDep) -> Imports:
+async def order_imports(
+    request: Request, settings: SettingsDep, clock: ClockDep, is_job_preferred: PrefersJobDep
+) -> Imports:
     """Imports into the database of the application, in sessions of their own."""
-    return Imports(request, request.app.state.database, settings, clock)
+    return Imports(request, request.app.state.database, settings, clock, is_job_preferred)
 
 
 def import_limit(settings: Settings) -> int:
@@ -61,7 +63,7 @@ def import_limit(settings: Settings) -> int:
     status_code=201,
     response_model=OrderResponse,
     responses={200: {"model": OrderResponse, "description": "The same order was stored before."}},
-    refusals=[NotFound, CustomerErased, SourceForbidden, OrderConflict],
+    refusals=[CustomerErased, SourceForbidden, OrderConflict],
 )
 async def record_order(
     order: OrderCreate,
@@ -154,10 +156,10 @@ async def cancel_order(
     cancel: OrderCancel | None = None,
 ) -> Response:
     """The order counts no more, and all of its points are taken back. A cancelled order stays as it is."""
-    key, reason = parse_order_key(order_id), cancel or OrderCancel()
+    key, wanted = parse_order_key(order_id), cancel or OrderCancel()
 
     async def work() -> Answer:
-        order = await taking_back.cancel_order(connection, key, reason, by=caller, settings=settings, clock=clock)
+        order = await taking_back.cancel_order(connection, key, wanted, by=caller, settings=settings, clock=clock)
         return Answer(order, 200, concerns=order.customer_id) if order else Answer(Accepted(), 202)
 
     return await once.run(work)
@@ -179,7 +181,6 @@ async def import_orders(
     caller: MayImport,
     source: Annotated[Source | None, Query(description="An API client may leave it out: its own is filled in.")] = None,
     idempotency_key: Annotated[str | None, Header(description="Makes a repeat harmless.")] = None,  # noqa: ARG001
-    prefer: Annotated[str | None, Header(description="`respond-async` imports by a job: 202.")] = None,  # noqa: ARG001
 ) -> Response:
     """One order a line, with the fields of `docs/reference/order-files.md`; bad lines are told, the others imported."""
     return await imports.run(own_source(source, caller, place="query"), by=caller)

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Response
 
 from regulars.accounts.errors import TooManyAttempts
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, DatabaseDep, PasswordsDep, SettingsDep, TransactionDep
 from regulars.api.downloads import download
 from regulars.api.idempotency import Answer
-from regulars.api.long_work import JobResponse, accepted, prefers_job
+from regulars.api.long_work import PrefersJobDep, accepted
 from regulars.api.routing import Router, json_type
 from regulars.customers.errors import CustomerErased
 from regulars.flows.erase_customer import Erasures
@@ -45,19 +45,8 @@ async def erasures_on_request(
     return ErasuresOnRequest(database, clock, Erasures(database, settings, clock), passwords)
 
 
-async def wants_job(
-    request: Request,
-    prefer: Annotated[  # noqa: ARG001 - declared for the documentation; it may come more than once
-        str | None, Header(description="`respond-async` makes it a job: 202, and the result at its `result_url`.")
-    ] = None,
-) -> bool:
-    """Whether the caller wants to be answered before the work is done."""
-    return prefers_job(request)
-
-
 ExportsDep = Annotated[CustomerDataExports, Depends(data_exports)]
 ErasuresDep = Annotated[ErasuresOnRequest, Depends(erasures_on_request)]
-WantsJobDep = Annotated[bool, Depends(wants_job)]
 
 
 @router.post(
@@ -65,7 +54,7 @@ WantsJobDep = Annotated[bool, Depends(wants_job)]
     operation_id="export_customer_data",
     summary="Read all data about a person",
     response_model=CustomerDataExport,
-    responses={202: {"model": JobResponse, "description": "A job makes a zip of JSON and CSV files."}},
+    responses={202: {"description": "A job makes a zip of JSON and CSV files."}},
     refusals=[CustomerErased],
     long_work=True,
 )
@@ -74,7 +63,7 @@ async def export_customer_data(
     exports: ExportsDep,
     clock: ClockDep,
     caller: MayExport,
-    is_job: WantsJobDep,
+    is_job: PrefersJobDep,
     request: DataExportRequest | None = None,
 ) -> Response:
     """The rows of every table that are about the person, with the columns that are the person's own to know.
@@ -95,7 +84,7 @@ async def export_customer_data(
     operation_id="erase_customer",
     summary="Erase a person",
     response_model=ErasureResponse,
-    responses={202: {"model": JobResponse, "description": "A job does it."}},
+    responses={202: {"description": "A job does it."}},
     refusals=[CustomerErased, TooManyAttempts],
     own_fields=own_erasure_fields,
     long_work=True,
@@ -106,7 +95,7 @@ async def erase_customer(
     erasures: ErasuresDep,
     clock: ClockDep,
     caller: MayErase,
-    is_job: WantsJobDep,
+    is_job: PrefersJobDep,
 ) -> Response:
     """Cannot be undone. Whatever tells who the person was is removed; orders and points stay without a name.
 

@@ -1,6 +1,5 @@
 """Every refusal and every fault as `application/problem+json` (RFC 9457)."""
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -52,12 +51,8 @@ async def answer_http_exception(request: Request, error: Exception) -> ProblemRe
 
 def install(app: FastAPI) -> None:
     """Answer refusals and the framework's own exceptions with problems."""
-    handlers: dict[type[Exception], Callable[[Request, Exception], Any]] = {
-        Refusal: answer_refusal,
-        HTTPException: answer_http_exception,
-    }
-    for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)
+    app.add_exception_handler(Refusal, answer_refusal)
+    app.add_exception_handler(HTTPException, answer_http_exception)
 
 
 def _methods_of_path(app: FastAPI, scope: Scope) -> set[str]:

@@ -7,7 +7,6 @@ from fastapi import Depends, Path, Query
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, TransactionDep
 from regulars.api.routing import Router
-from regulars.kit.errors import NotFound
 from regulars.kit.schemas import Page
 from regulars.kit.security import Principal
 from regulars.orders.products import ProductService
@@ -49,7 +48,7 @@ async def upsert_product(
     return ProductResponse.model_validate(await products.upsert_product(sku, product))
 
 
-@router.get("/{sku}", operation_id="get_product", summary="Read a product", refusals=[NotFound])
+@router.get("/{sku}", operation_id="get_product", summary="Read a product")
 async def get_product(sku: SkuInPath, products: ProductsDep, caller: MayRead) -> ProductResponse:  # noqa: ARG001
     """An order may have named a sku that the catalogue lacks."""
     return ProductResponse.model_validate(await products.get_product(sku))

@@ -230,7 +230,7 @@ def _type(schema: Schema) -> Markup:
 
 def _limits(schema: Schema) -> str:
     """The bounds of a value in words."""
-    bounds = [schema, *(option for option in schema.get("anyOf", ()))]
+    bounds = [schema, *schema.get("anyOf", ())]
     found = {key: bound[key] for bound in bounds for key in _of_interest if bound.get(key) not in (None, "", [])}
     return ", ".join(f"{_signs.get(key) or _spaced(key)} {value}" for key, value in found.items())
 

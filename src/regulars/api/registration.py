@@ -4,7 +4,7 @@ from fastapi import Response
 
 from regulars.accounts.errors import WeakPassword
 from regulars.api.access import public
-from regulars.api.customers import prefix
+from regulars.api.customers import located, prefix
 from regulars.api.deps import RegistrationsDep
 from regulars.api.rates import register_rate
 from regulars.api.routing import Router, json_type
@@ -39,7 +39,7 @@ async def register_customer(
     customer = await registrations.register_customer(registration)
     if customer is None:
         return Response(Accepted().model_dump_json(), status_code=202, media_type=json_type)
-    return _created(customer, response)
+    return located(customer, response)
 
 
 @router.post(
@@ -54,10 +54,4 @@ async def confirm_registration(
     confirmation: RegistrationConfirm, registrations: RegistrationsDep, response: Response
 ) -> RetailCustomerResponse:
     """The token from the mail makes the customer, whose address is proved by it."""
-    return _created(await registrations.confirm(confirmation.token), response)
-
-
-def _created(customer: RetailCustomerResponse, response: Response) -> RetailCustomerResponse:
-    response.headers["Location"] = f"{prefix}/{customer.id}"
-    response.headers["ETag"] = f'"{customer.version}"'
-    return customer
+    return located(await registrations.confirm(confirmation.token), response)

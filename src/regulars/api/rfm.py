@@ -18,7 +18,6 @@ from regulars.api.long_work import LongWorkDep
 from regulars.api.routing import Router
 from regulars.api.tables import ReportFormatDep, as_table
 from regulars.customers.errors import CustomerErased
-from regulars.kit.errors import NotFound
 from regulars.kit.schemas import Id
 from regulars.kit.security import Principal
 
@@ -42,7 +41,6 @@ RFMDep = Annotated[RFMService, Depends(rfm_service)]
     summary="Score customers by recency, frequency and money",
     response_model=RFMAnalysisResponse,
     long_work=True,
-    refusals=[NotFound],
 )
 async def calculate_rfm_scores(
     request: RFMAnalysisRequest, rfm: RFMDep, caller: MayRun, long_work: LongWorkDep

@@ -5,18 +5,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import IO
 
 from fastapi import Request, Response
 
 from regulars.api.errors import UnsupportedMediaType
-from regulars.api.idempotency import kept_form_of, keyed_request, replayed
-from regulars.api.long_work import accepted, prefers_job
+from regulars.api.idempotency import kept_form_of, keyed_request, keys_of, replayed
+from regulars.api.long_work import accepted
 from regulars.flows.import_uploads import csv_type, import_upload, ndjson_type, require_usable
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, Database
-from regulars.kit.idempotency import IdempotencyKeys, KeyedRequest, StoredAnswer
+from regulars.kit.database import Database
+from regulars.kit.idempotency import KeyedRequest, StoredAnswer
 from regulars.kit.jobs import Jobs
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
@@ -78,6 +77,7 @@ class Imports:
     database: Database
     settings: Settings
     clock: Clock
+    is_job_preferred: bool
 
     async def run(self, source: str, *, by: Principal) -> Response:
         """Take in the file and import it, or promise to; or give the answer again that was kept for the same file.
@@ -93,7 +93,7 @@ class Imports:
             keyed = self._keyed(upload)
             if keyed and (kept := await self._find(keyed)):
                 return replayed(kept)
-            if prefers_job(self.request) or upload.lines > self.settings.sync_max_customers:
+            if self.is_job_preferred or upload.lines > self.settings.sync_max_customers:
                 return await self._promise(upload, source, keyed, by)
             body = (await self._import(upload, source)).encode()
         answer = StoredAnswer(200, {"content-type": "application/json"}, body)
@@ -117,7 +117,7 @@ class Imports:
         require_usable(upload.file, upload.media_type)
         arguments = {"source": source, "media_type": upload.media_type, "lines": str(upload.lines)}
         async with self.database.transaction() as connection:
-            keys = self._keys(connection)
+            keys = keys_of(connection, self.settings)
             if keyed and (kept := await keys.claim(keyed, now=self.clock.now())):
                 return replayed(kept)
             job = await Jobs(connection, self.clock).start(
@@ -136,16 +136,13 @@ class Imports:
 
     async def _find(self, keyed: KeyedRequest) -> StoredAnswer | None:
         async with self.database.transaction() as connection:
-            return await self._keys(connection).find(keyed, now=self.clock.now())
+            return await keys_of(connection, self.settings).find(keyed, now=self.clock.now())
 
     async def _keep(self, keyed: KeyedRequest, answer: StoredAnswer) -> StoredAnswer | None:
         """Keep the answer, or give the one that the same request got meanwhile."""
         async with self.database.transaction() as connection:
-            keys = self._keys(connection)
+            keys = keys_of(connection, self.settings)
             if kept := await keys.claim(keyed, now=self.clock.now()):
                 return kept
             await keys.keep(keyed, answer, now=self.clock.now())
         return None
-
-    def _keys(self, connection: Connection) -> IdempotencyKeys:
-        return IdempotencyKeys(connection, timedelta(days=self.settings.idempotency_days))

@@ -35,8 +35,9 @@ def backtest(
     if as_json:
         typer.echo(found.model_dump_json())
     else:
-        for line in tables_of(found, settings.currency):
-            Console(width=110).print(line, highlight=False)
+        console = Console(width=110)
+        for part in tables_of(found, settings.currency):
+            console.print(part, highlight=False)
 
 
 async def _backtest(url: str, settings: Settings, day: date, window_days: int) -> CLVBacktestResponse:

@@ -11,12 +11,13 @@ import typer
 from regulars.accounts.clients import ApiClientService
 from regulars.accounts.schemas_clients import ApiClientCreate, ApiClientCreated, ApiClientPage, ApiClientResponse
 from regulars.cli.context import one_transaction, ready_database
+from regulars.cli.printing import print_rest
 from regulars.cli.refusals import in_words
 from regulars.kit.schemas import Page
 from regulars.kit.security import operator
 from regulars.kit.settings import load_settings
 
-clients = typer.Typer(help="Programs that may sign in: tills, shops, importers.", no_args_is_help=True)
+app = typer.Typer(help="Programs that may sign in: tills, shops, importers.", no_args_is_help=True)
 
 Found = TypeVar("Found")
 ClientId = Annotated[UUID, typer.Argument(help="The client_id.")]
@@ -24,7 +25,7 @@ ClientId = Annotated[UUID, typer.Argument(help="The client_id.")]
 no_client = "No program has this id. `regulars clients list` shows them."
 
 
-@clients.command("create")
+@app.command("create")
 def create_client(
     name: Annotated[str, typer.Option(help="What it is, such as 'till 4'.")],
     source: Annotated[str, typer.Option(help="The source of the orders that it writes.")],
@@ -44,7 +45,7 @@ def create_client(
     _print_secret(_run(lambda service: service.create_client(data, by=operator)))
 
 
-@clients.command("list")
+@app.command("list")
 def list_clients(
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many to show.")] = 100,
     offset: Annotated[int, typer.Option(min=0, max=100_000, help="How many to leave out at the start.")] = 0,
@@ -56,11 +57,10 @@ def list_clients(
     for client in page.items:
         state = "enabled" if client.is_enabled else "disabled"
         typer.echo(f"{client.id} {state:9} {client.source:12} {client.name}: {' '.join(client.scopes)}")
-    if page.total > offset + len(page.items):
-        typer.echo(f"{page.total - offset - len(page.items)} more: --offset {offset + len(page.items)}")
+    print_rest(page)
 
 
-@clients.command("rotate")
+@app.command("rotate")
 def rotate_secret(
     client_id: ClientId,
     at_once: Annotated[
@@ -72,7 +72,7 @@ def rotate_secret(
     _print_secret(_run(lambda service: service.rotate_secret(client_id, by=operator, overlap=overlap)))
 
 
-@clients.command("disable")
+@app.command("disable")
 def disable_client(client_id: ClientId) -> None:
     """Let a program sign in no more; whatever it does ends at once."""
     _run(lambda service: service.disable_client(client_id, by=operator))

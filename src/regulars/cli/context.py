@@ -1,4 +1,4 @@
-"""What commands share: the settings, a database that is ready to use, and one transaction."""
+"""What commands share: a database that is ready to use, one transaction in it, and the secret of the installation."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -30,14 +30,23 @@ def ready_database(settings: Settings) -> Iterator[str]:
         yield url
 
 
-def secret_of(settings: Settings) -> SecretStr:
-    """The secret of the installation: the embedded database has one beside it, made on first use.
+def require_secret(settings: Settings) -> None:
+    """Refuse settings without a secret that can be used; only the embedded database needs none, having its own.
 
     Raises:
         OperatorError: it could be guessed, or there is none and the database is another.
     """
     if settings.jwt_secret or settings.database_url:
         TokenSigner.from_settings(settings)
+
+
+def secret_of(settings: Settings) -> SecretStr:
+    """The secret of the installation: the embedded database has one beside it, made on first use.
+
+    Raises:
+        OperatorError: it could be guessed, or there is none and the database is another.
+    """
+    require_secret(settings)
     return settings.jwt_secret or secret_of_installation(settings.data_dir)
 
 

@@ -23,8 +23,7 @@ def parse_filters(given: Sequence[str], **options: object) -> RetailCustomerList
     """
     values: dict[str, object] = dict(options)
     for text in given:
-        name, equals, value = text.partition("=")
-        _require_known(name, text if not equals else None)
+        name, value = _parsed(text)
         if _is_list(name):
             values[name] = [*_texts(values.get(name)), value]
         elif name in values:
@@ -40,11 +39,14 @@ def parse_filters(given: Sequence[str], **options: object) -> RetailCustomerList
         ) from error
 
 
-def _require_known(name: str, without_value: str | None) -> None:
+def _parsed(text: str) -> tuple[str, str]:
+    """The name of a filter that there is, and the value that is given for it."""
+    name, equals, value = text.partition("=")
     if name not in _names:
         raise OperatorError(f"There is no filter {name!r}.", f"Use one of: {', '.join(sorted(_names))}.")
-    if without_value:
+    if not equals:
         raise OperatorError(f"The filter {name} has no value.", f"Write it as {name}=VALUE.")
+    return name, value
 
 
 def _is_list(name: str) -> bool:

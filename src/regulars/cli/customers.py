@@ -12,6 +12,7 @@ from rich.text import Text
 
 from regulars.cli.context import one_transaction, ready_database
 from regulars.cli.customer_filters import parse_filters
+from regulars.cli.printing import table_console
 from regulars.customers.errors import CustomerErased
 from regulars.customers.identifiers import parse_customer_number, parse_email
 from regulars.customers.schemas import RetailCustomerListResponse, RetailCustomerResponse
@@ -131,7 +132,7 @@ def _print_page(page: Page[RetailCustomerListResponse]) -> None:
         table.add_column(heading.replace("_", " "), justify="right" if heading in _numbers else "left")
     for customer in page.items:
         table.add_row(*map(_as_text, _cells(customer)))
-    console = Console(width=None if Console().is_terminal else 140)
+    console = table_console(140)
     console.print(table)
     total = f"about {page.total:,}" if page.total_is_estimate else f"{page.total:,}"
     console.print(f"{len(page.items):,} of {total} customers", highlight=False)

@@ -4,14 +4,13 @@ import asyncio
 import json
 import os
 import secrets
-from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from regulars.cli import serve
 from regulars.cli.import_reports import Display
 from regulars.cli.listening import listen
+from regulars.cli.printing import table_console
 from regulars.cli.users import add_user
 from regulars.demo.load import DemoReport, load_demo
 from regulars.demo.report import as_json, report_of
@@ -72,7 +71,7 @@ def _print(report: DemoReport, currency: str, *, as_json_object: bool) -> None:
     if as_json_object:
         typer.echo(json.dumps(as_json(report)))
     else:
-        Console(width=None if Console().is_terminal else 110).print(report_of(report, currency))
+        table_console(110).print(report_of(report, currency))
 
 
 def _serve(url: str, settings: Settings, host: str, port: int) -> None:
@@ -86,6 +85,6 @@ def _serve(url: str, settings: Settings, host: str, port: int) -> None:
         f"\nAPI    {address}/openapi.json\nlogin  {login} / {password}\n"
         f"try    curl -s -H \"Authorization: Bearer {token}\" '{champions}'\n"
     )
-    os.environ["REGULARS_DATA_DIR"] = str(Path(settings.data_dir))
+    os.environ["REGULARS_DATA_DIR"] = str(settings.data_dir)
     os.environ.pop("REGULARS_DATABASE_URL", None)
     serve.serve(host=host, port=port, workers=1)

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, Protocol, TypeAlias
 
 import typer
 
@@ -31,6 +32,7 @@ from regulars.flows.importing.readers import parse_mapping
 from regulars.flows.importing.result import ImportResult, OnProgress, OnReject
 from regulars.flows.importing.rows import ImportRows, Subject
 from regulars.flows.importing.staged import ImportOptions
+from regulars.kit.clock import Clock
 from regulars.kit.errors import OperatorError
 from regulars.kit.settings import Settings, load_settings
 
@@ -74,15 +76,12 @@ class _Given:
     as_json: bool
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What an import needs when it runs."""
+class _Import(Protocol):
+    """An import with everything said that is its own; what is missing, all imports are told alike."""
 
-    url: str
-    rows: ImportRows
-    settings: Settings
-    on_reject: OnReject
-    on_progress: OnProgress
+    def __call__(
+        self, url: str, rows: ImportRows, *, clock: Clock, on_reject: OnReject, on_progress: OnProgress
+    ) -> Coroutine[Any, Any, ImportResult]: ...
 
 
 @app.command("orders")
@@ -100,21 +99,9 @@ def orders(
     as_json: _Json = False,
 ) -> None:
     """Import orders and the customers who made them; importing a file twice changes nothing."""
-    source, options = parse_source(source), ImportOptions(atomic=atomic, award=award, events=events)
-
-    async def work(run: _Run) -> ImportResult:
-        return await import_orders(
-            run.url,
-            run.rows,
-            source=source,
-            settings=run.settings,
-            clock=run.settings.clock,
-            options=options,
-            on_reject=run.on_reject,
-            on_progress=run.on_progress,
-        )
-
-    _import(subjects.orders, _Given(file, file_format, mapped, rejects, encoding, as_json), work)
+    settings, options = load_settings(), ImportOptions(atomic=atomic, award=award, events=events)
+    work = partial(import_orders, source=parse_source(source), settings=settings, options=options)
+    _import(subjects.orders, _Given(file, file_format, mapped, rejects, encoding, as_json), settings, work)
 
 
 @app.command("customers")
@@ -131,20 +118,9 @@ def customers(
     as_json: _Json = False,
 ) -> None:
     """Import customers; who is known is filled where empty, and importing a file twice changes nothing."""
-
-    async def work(run: _Run) -> ImportResult:
-        return await import_customers(
-            run.url,
-            run.rows,
-            source=source,
-            settings=run.settings,
-            clock=run.settings.clock,
-            options=ImportOptions(atomic=atomic, events=events),
-            on_reject=run.on_reject,
-            on_progress=run.on_progress,
-        )
-
-    _import(subjects.customers, _Given(file, file_format, mapped, rejects, encoding, as_json), work)
+    settings, options = load_settings(), ImportOptions(atomic=atomic, events=events)
+    work = partial(import_customers, source=source, settings=settings, options=options)
+    _import(subjects.customers, _Given(file, file_format, mapped, rejects, encoding, as_json), settings, work)
 
 
 @app.command("products")
@@ -159,18 +135,8 @@ def products(
     as_json: _Json = False,
 ) -> None:
     """Import the catalogue; what a line leaves empty stays as it is known."""
-
-    async def work(run: _Run) -> ImportResult:
-        return await import_products(
-            run.url,
-            run.rows,
-            clock=run.settings.clock,
-            options=ImportOptions(atomic=atomic),
-            on_reject=run.on_reject,
-            on_progress=run.on_progress,
-        )
-
-    _import(subjects.products, _Given(file, file_format, mapped, rejects, encoding, as_json), work)
+    work = partial(import_products, options=ImportOptions(atomic=atomic))
+    _import(subjects.products, _Given(file, file_format, mapped, rejects, encoding, as_json), load_settings(), work)
 
 
 @app.command("points")
@@ -186,25 +152,13 @@ def points(
     as_json: _Json = False,
 ) -> None:
     """Bring in the points of an older system; a customer has one opening balance, so a repeat changes nothing."""
-
-    async def work(run: _Run) -> ImportResult:
-        return await import_points(
-            run.url,
-            run.rows,
-            source=source,
-            settings=run.settings,
-            clock=run.settings.clock,
-            options=ImportOptions(atomic=atomic),
-            on_reject=run.on_reject,
-            on_progress=run.on_progress,
-        )
-
-    _import(subjects.points, _Given(file, file_format, mapped, rejects, encoding, as_json), work)
+    settings, options = load_settings(), ImportOptions(atomic=atomic)
+    work = partial(import_points, source=source, settings=settings, options=options)
+    _import(subjects.points, _Given(file, file_format, mapped, rejects, encoding, as_json), settings, work)
 
 
-def _import(subject: Subject, given: _Given, work: Callable[[_Run], Awaitable[ImportResult]]) -> None:
+def _import(subject: Subject, given: _Given, settings: Settings, work: _Import) -> None:
     """Open the file, run the import, and say what became of it; exit code 2 if lines were rejected."""
-    settings = load_settings()
     among = formats if subject is subjects.orders else general_formats
     kind = parse_format(given.file_format, among) if given.file_format else guess_format(_required(given.file), among)
     rejected = RejectsFile(_rejects_path(given.file, given.rejects, subject), settings.currency)
@@ -215,15 +169,10 @@ def _import(subject: Subject, given: _Given, work: Callable[[_Run], Awaitable[Im
         rejected,
         Display() as display,
     ):
-        result = asyncio.run(_awaited(work, _Run(url, rows, settings, rejected.write, display.show)))
-    told = json.dumps(_as_json(result, rejected)) if given.as_json else _summary(result, rejected, subject)
-    typer.echo(told)
+        result = asyncio.run(work(url, rows, clock=settings.clock, on_reject=rejected.write, on_progress=display.show))
+    typer.echo(json.dumps(_as_json(result, rejected)) if given.as_json else _summary(result, rejected, subject))
     if result.rejected:
         raise typer.Exit(2)
-
-
-async def _awaited(work: Callable[[_Run], Awaitable[ImportResult]], run: _Run) -> ImportResult:
-    return await work(run)
 
 
 def _file_of(file: Path | None, kind: FileFormat) -> Path:

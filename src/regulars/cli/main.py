@@ -48,8 +48,8 @@ app.add_typer(imports.app, name="import")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(rebuild.app, name="rebuild")
-app.add_typer(users.users, name="users")
-app.add_typer(clients.clients, name="clients")
+app.add_typer(users.app, name="users")
+app.add_typer(clients.app, name="clients")
 
 
 def _print_version(wanted: bool) -> None:

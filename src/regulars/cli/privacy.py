@@ -2,18 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from regulars.cli.context import one_transaction, ready_database, with_secret
 from regulars.cli.customers import find_customer
+from regulars.cli.printing import table_console
 from regulars.customers.schemas import RetailCustomerResponse
 from regulars.customers.service import RetailCustomerService
 from regulars.flows.erase_customer import Erasures, Request
@@ -111,8 +112,23 @@ async def _erase(url: str, settings: Settings, customer_id: UUID) -> Erasure:
 async def _export(url: str, settings: Settings, customer: str, to: Path) -> None:
     found = await _find(url, settings, customer)
     async with one_transaction(url) as connection:
-        with to.open("xb") as file:
+        with _new_file(to) as file:
             await CustomerDataExports(connection, settings, settings.clock).write_zip(found.id, file, by=operator)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that the block writes; when the block raises, there is none."""
+    try:
+        file = path.open("xb")
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be written ({error.strerror}).", "Name another with --to.") from error
+    try:
+        with file:
+            yield file
+    except BaseException:
+        path.unlink()
+        raise
 
 
 async def _accesses(url: str, settings: Settings, customer: str, limit: int) -> list[Access]:
@@ -142,4 +158,4 @@ def _print_accesses(accesses: list[Access]) -> None:
         who = f"{access.actor_kind} {access.actor or ''}".strip()
         did = access.action if access.is_certain else f"{access.action} (of many, perhaps of this one)"
         table.add_row(f"{access.occurred_at:%Y-%m-%d %H:%M:%S}", Text(who), did, ", ".join(access.fields))
-    Console(width=None if Console().is_terminal else 140).print(table)
+    table_console(140).print(table)

@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from regulars.analytics.models import ScoringRequest, ScoringRun
@@ -15,6 +14,7 @@ from regulars.analytics.run_parameters import fallback_of
 from regulars.analytics.schemas import RFMSegmentDistribution
 from regulars.cli.context import one_transaction, ready_database
 from regulars.cli.days import past_day
+from regulars.cli.printing import table_console
 from regulars.kit.settings import Settings, load_settings
 
 
@@ -126,7 +126,7 @@ def _print(run: ScoringRun, segments: list[RFMSegmentDistribution], settings: Se
             f"{segment.revenue_share:.1%}",
             segment.average_clv,
         )
-    console = Console(width=None if Console().is_terminal else 110)
+    console = table_console(110)
     console.print(table)
     console.print(
         f"{run.counts['scored']:,} customers scored, {run.counts['changed']:,} changed,"

@@ -14,8 +14,7 @@ from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from regulars.accounts.tokens import TokenSigner
-from regulars.cli.context import ready_database, secret_of, with_secret
+from regulars.cli.context import ready_database, require_secret, secret_of, with_secret
 from regulars.cli.listening import address_of, listen
 from regulars.cli.worker import background_worker
 from regulars.kit.errors import OperatorError
@@ -33,8 +32,7 @@ def serve(
 ) -> None:
     """Serve the API until told to stop."""
     settings = load_settings()
-    if settings.jwt_secret or settings.database_url:
-        TokenSigner.from_settings(settings)  # refuses a missing or weak secret
+    require_secret(settings)
     if workers < 1:
         raise OperatorError(f"{workers} workers cannot answer anybody.", "Use --workers with 1 or more.")
     listeners = listen(host, port)

@@ -13,6 +13,7 @@ from regulars.accounts.passwords import PasswordHashing, check_password, longest
 from regulars.accounts.schemas_users import StaffRole, UserCreate, UserResponse, UserRole, UserSearchFilters, UserUpdate
 from regulars.accounts.users import UserService
 from regulars.cli.context import ready_database
+from regulars.cli.printing import print_rest
 from regulars.cli.refusals import in_words
 from regulars.customers.identifiers import Email
 from regulars.kit.database import Database
@@ -21,7 +22,7 @@ from regulars.kit.schemas import Page
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings, load_settings
 
-users = typer.Typer(help="People who may sign in.", no_args_is_help=True)
+app = typer.Typer(help="People who may sign in.", no_args_is_help=True)
 
 Found = TypeVar("Found")
 Address = Annotated[str, typer.Option(help="The address under which the person signs in.")]
@@ -30,7 +31,7 @@ FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the pass
 nobody = "Nobody signs in under this address. `regulars users list` shows who does."
 
 
-@users.command("create")
+@app.command("create")
 def create_user(
     email: Address,
     role: Annotated[StaffRole, typer.Option(help="What the person may do.")],
@@ -46,7 +47,7 @@ def create_user(
     typer.echo(f"{created} may sign in as {role}")
 
 
-@users.command("list")
+@app.command("list")
 def list_users(
     role: Annotated[StaffRole | None, typer.Option(help="Only people of this role.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100, help="How many to show.")] = 100,
@@ -59,11 +60,10 @@ def list_users(
     for user in page.items:
         state = "enabled" if user.is_enabled else "disabled"
         typer.echo(f"{user.role:8} {state:9} {user.created_at:%Y-%m-%d} {user.email}")
-    if page.total > offset + len(page.items):
-        typer.echo(f"{page.total - offset - len(page.items)} more: --offset {offset + len(page.items)}")
+    print_rest(page)
 
 
-@users.command("disable")
+@app.command("disable")
 def disable_user(email: Address) -> None:
     """Let a person sign in no more; whatever they do ends at once."""
 
@@ -75,7 +75,7 @@ def disable_user(email: Address) -> None:
     typer.echo(f"{_run(disable).email} may not sign in any more")
 
 
-@users.command("set-role")
+@app.command("set-role")
 def set_role(
     email: Address, role: Annotated[StaffRole, typer.Option(help="What the person may do from now on.")]
 ) -> None:
@@ -88,7 +88,7 @@ def set_role(
     typer.echo(f"{_run(change).email} may sign in as {role}")
 
 
-@users.command("set-password")
+@app.command("set-password")
 def set_password(email: Address, password_stdin: FromStdin = False) -> None:
     """Give a person a new password; whoever is signed in with the old one is signed out."""
     settings = load_settings()

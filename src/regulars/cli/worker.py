@@ -30,10 +30,8 @@ def run_background_work(
     settings = load_settings()
     configure_logging()
     with ready_database(settings) as url:
-        if until_empty:
-            asyncio.run(run_worker(url, with_secret(settings), until_empty=True))
-        else:
-            asyncio.run(_work_until_told(url, with_secret(settings)))
+        settings = with_secret(settings)
+        asyncio.run(run_worker(url, settings, until_empty=True) if until_empty else _work_until_told(url, settings))
 
 
 @contextmanager

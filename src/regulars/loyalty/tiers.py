@@ -50,6 +50,7 @@ class LoyaltyTierService:
         account = await self._ledger.lock(customer_id, by=by, active=False)
         thresholds = (await self._ledger.programmes.current()).thresholds
         if tier is not None:
+            self.require_end_ahead(until)
             change = self._manual(account, tier, until)
         elif account.has_manual_tier(self._clock.now()):
             return account.tier
@@ -66,6 +67,7 @@ class LoyaltyTierService:
             BulkRejected: all or none was asked for and some customers do not exist; nothing was changed.
             Validation: the tier would end in the past.
         """
+        self.require_end_ahead(update.until)
         found = {account.customer_id: account for account in await self._ledger.lock_many(update.customer_ids)}
         accounts = {id_: account for id_, account in found.items() if not account.is_gone}
         missing = {id_: NotFound() for id_ in update.customer_ids if id_ not in accounts}
@@ -88,9 +90,16 @@ class LoyaltyTierService:
             await self._write(accounts, [_reviewed(account, thresholds) for account in accounts], None, by)
         return len(accounts)
 
-    def _manual(self, account: LoyaltyAccount, tier: LoyaltyTier, until: date | None) -> AccountChange:
+    def require_end_ahead(self, until: date | None) -> None:
+        """Refuse a last day that has passed.
+
+        Raises:
+            Validation: the tier would end in the past.
+        """
         if until and until < self._clock.today():
             raise Validation.at("/until", "range", "must not be in the past")
+
+    def _manual(self, account: LoyaltyAccount, tier: LoyaltyTier, until: date | None) -> AccountChange:
         ends_at = self._clock.end_of(until) if until else None
         return AccountChange(account.customer_id, 0, tier, tier_is_manual=True, tier_until=ends_at)
 
