@@ -1,7 +1,7 @@
 """Lifetime values: calculated, summed up and explained."""
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from itertools import accumulate, pairwise
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from regulars.analytics.models import (
     ValuePercentile,
     ValueRange,
     ValueSummary,
+    as_stored,
 )
 from regulars.analytics.repository import AnalyticsRepository
 from regulars.analytics.rfm import no_purchases
@@ -50,8 +51,6 @@ from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 
 concentration_percents = (1, 5, 10, 20, 50)
-_stored_digits = Decimal("0.0001")
-
 
 @dataclass(frozen=True)
 class _Calculation:
@@ -76,7 +75,7 @@ class _Calculation:
             return False
         if self.modelled:
             return stored.clv is not None and self.modelled.is_about(stored.clv)
-        return self.value.value.quantize(_stored_digits, ROUND_DOWN) == stored.clv
+        return as_stored(self.value.value) == stored.clv
 
 
 class CLVService(ScoringService):
