@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from uuid import UUID
 
 from regulars.analytics.modelled_values import ModelledValue, modelled_value
@@ -30,6 +30,7 @@ from regulars.analytics.schemas import (
     CLVModelInputs,
     CLVResponse,
     CLVTopCustomer,
+    RunResponse,
     run_members,
 )
 from regulars.analytics.scores import ScoreOrigin, ScoreReader
@@ -231,9 +232,8 @@ class CLVService(ScoringService):
                 share=part.customers / max(summary.customers, 1),
                 total=format_money(part.total, self._settings.currency),
             )
-            for number, (lower, upper) in enumerate(pairwise([*bounds, None]))
+            for number, (lower, upper) in enumerate(zip(bounds, [*bounds[1:], None], strict=True))
             for part in [found.get(number, ValueRange(number, 0, Decimal(0)))]
-            if lower is not None
         ]
 
     def _concentration(self, ranked: list[ValuePercentile], summary: ValueSummary) -> list[CLVConcentration]:
@@ -300,16 +300,5 @@ def _window_shares(run: ScoringRun | None) -> WindowShares | None:
 
 def _run_members(run: ScoringRun | None) -> dict[str, object]:
     if run is None:
-        names = (
-            "run_id",
-            "as_of",
-            "coverage",
-            "scored",
-            "changed",
-            "calculated_at",
-            "method",
-            "window_days",
-            "fallback",
-        )
-        return dict.fromkeys(names) | {"seconds": {}}
+        return dict.fromkeys((*RunResponse.model_fields, "method", "window_days", "fallback")) | {"seconds": {}}
     return run_members(run) | {"method": run.method, "window_days": run.window_days, "fallback": fallback_of(run)}
