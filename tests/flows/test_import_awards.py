@@ -11,9 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from psycopg.errors import DeadlockDetected
+from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from regulars.flows import import_orders as flow
+from regulars.flows.importing.awards import OrderAwards
+from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.record_purchase import record_purchase
 from regulars.kit.database import connect
 from regulars.kit.errors import OperatorError
@@ -164,6 +166,21 @@ async def test_awards_that_meet_others_too_often_are_no_reason_to_forget_their_b
             await shop.load(text, award=True)
     result = await shop.load(text, award=True)
     assert (result.unchanged, result.orders_awarded) == (1, 1)
+
+
+async def test_awards_that_were_rolled_back_are_not_counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    award, awarded = OrderAwards.award, []
+
+    async def disturbed_once(awards: OrderAwards, batch: Batch) -> None:
+        await award(awards, batch)
+        awarded.append(batch)
+        if len(awarded) == 1:
+            raise UniqueViolation
+
+    monkeypatch.setattr(OrderAwards, "award", disturbed_once)
+    text = header + "1,2026-01-02,10,0,0,a@example.com,paid\n"
+    result = await shop.load(text, award=True, atomic=True)
+    assert (result.orders_awarded, result.points, len(awarded)) == (1, 10, 2)
 
 
 def kill_when_points_appear(shop: Shop, file: Path) -> None:

@@ -95,6 +95,14 @@ async def test_a_line_that_cannot_be_taken_is_told_and_holds_back_the_customers_
     assert (corrected.created, balances(members)) == (2, {"A": 10, "B": 6})
 
 
+async def test_each_balance_is_told_to_the_outbox(members: Shop) -> None:
+    told = "SELECT kind, customer_id, facts ->> 'points' FROM events"
+    assert members.query(told) == []
+    await load(members, "customer_id,points,expires_on\nA,10,\nA,5,2027-01-31\n")
+    await load(members, "customer_id,points,expires_on\nA,10,\nA,5,2027-01-31\n")
+    assert members.query(told) == [("points.adjusted", members.customer_of("ext:web", "A"), "15")]
+
+
 async def test_all_or_nothing_brings_in_nothing(members: Shop) -> None:
     result = await load(members, "customer_id,points\nA,10\nNobody,6\n", atomic=True)
     assert (result.created, result.rejected, result.is_written, balances(members)) == (0, 1, False, {})

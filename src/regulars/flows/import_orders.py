@@ -9,7 +9,7 @@ from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.repository_products import ImportProductsRepository
 from regulars.flows.importing.repository_writing import WritingRepository
 from regulars.flows.importing.result import ImportResult, OnProgress, OnReject, Progress, be_silent
-from regulars.flows.importing.rows import ImportRows
+from regulars.flows.importing.rows import ImportRows, source_form
 from regulars.flows.importing.rows import orders as subject
 from regulars.flows.importing.staged import ImportJob, ImportOptions, StagedImport, in_own_session
 from regulars.kit.clock import Clock
@@ -63,7 +63,7 @@ def parse_source(text: str) -> str:
     Raises:
         OperatorError: not up to 50 letters, digits, dots, hyphens or underscores.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}", text):
+    if not re.fullmatch(source_form, text):
         raise OperatorError(
             "The source is not a name of up to 50 letters, digits, dots, hyphens and underscores.",
             "Name the system that the orders come from: --source webshop.",

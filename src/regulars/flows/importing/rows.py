@@ -26,6 +26,8 @@ order_fields = ("currency", "status", "discount_total", "tax_total", "shipping_t
 fields = required_fields + customer_fields + profile_fields + order_fields
 address_fields = ("address_line1", "address_line2")
 product_fields = ("name", "brand", "category", "department")
+source_form = "[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
+"""The name of a system, as a regular expression."""
 
 
 @dataclass(frozen=True)

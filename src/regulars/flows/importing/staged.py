@@ -34,7 +34,7 @@ class ImportOptions:
         atomic: Write nothing if any line is rejected.
         award: Give the points of the programme for every paid order of the file that has earned none: now, as if it
             had been posted now.
-        events: Tell the outbox of new customers and orders. A history is none by default.
+        events: Tell the outbox of new customers and orders; without it only of points that were awarded.
     """
 
     atomic: bool = False
