@@ -8,7 +8,7 @@ import pytest
 
 from regulars.flows.importing.files import guess_format, open_text, parse_format
 from regulars.flows.importing.readers import parse_mapping, read_cdnow, read_csv, read_ndjson
-from regulars.flows.importing.rows import ImportRow, ImportRows, customers, fields, products
+from regulars.flows.importing.rows import ImportRow, customers, fields, products
 from regulars.kit.errors import OperatorError
 
 
@@ -203,7 +203,3 @@ def test_a_folder_or_nothing_is_no_file(tmp_path: Path) -> None:
         pass
     with pytest.raises(OperatorError, match="There is no file"), open_text(tmp_path / "o.csv", "utf-8"):
         pass
-
-
-def test_rows_without_a_stream_are_possible() -> None:
-    assert ImportRows(("order_id",), []).products == ()
