@@ -1,10 +1,5 @@
 """Importing customers: who is new, who is known, what is filled, what is rejected, and what an interruption leaves."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +11,7 @@ from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.result import ImportResult
 from regulars.flows.importing.rows import customers
 from regulars.flows.importing.staged import ImportOptions
-from tests.flows.shop import Shop
+from tests.flows.shop import Shop, kill_when_rows_appear
 
 
 async def load(shop: Shop, text: str, *, source: str | None = "crm", **options: bool) -> ImportResult:
@@ -205,20 +200,11 @@ with open_rows(Path(sys.argv[2]), "csv", {}, customers) as rows:
 """
 
 
-def kill_when_customers_appear(shop: Shop, file: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", program, shop.url, file])
-    while shop.query("SELECT count(*) FROM customers") == [(0,)]:
-        assert process.poll() is None
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 async def test_a_killed_import_is_finished_by_running_it_again(shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "customers.csv"
     lines = [f"{n},c{n}@example.com,{(n + 1) % 2000},2024-01-{n % 28 + 1:02}" for n in range(2000)]
     file.write_text("customer_id,email,referrer,created_at\n" + "\n".join(lines) + "\n")
-    kill_when_customers_appear(shop, file)
+    kill_when_rows_appear(shop, "customers", program, file)
     [(written,)] = shop.query("SELECT count(*) FROM customers")
     assert 0 < written < 2000
     result = await load(shop, file.read_text())

@@ -113,3 +113,9 @@ async def test_ids_need_the_name_of_their_system(members: Shop) -> None:
     with pytest.raises(OperatorError, match="of which system"):
         await load(members, "customer_id,points\nA,10\n", source=None)
     assert (await load(members, "email,points\na@example.com,10\n", source=None)).points == 10
+
+
+async def test_a_time_zone_that_the_server_does_not_know_is_told(members: Shop) -> None:
+    members.settings = members.settings.model_copy(update={"store_timezone": "Mars/Olympus"})
+    with pytest.raises(OperatorError, match="does not know the time zone Mars/Olympus"):
+        await load(members, "customer_id,points\nA,10\n")

@@ -23,7 +23,6 @@ profile_fields = (
 )
 money_fields = ("total", "discount_total", "tax_total", "shipping_total")
 order_fields = ("currency", "status", "discount_total", "tax_total", "shipping_total", "channel", "lines")
-fields = required_fields + customer_fields + profile_fields + order_fields
 address_fields = ("address_line1", "address_line2")
 product_fields = ("name", "brand", "category", "department")
 source_form = "[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
@@ -49,7 +48,13 @@ class Subject:
     nested: Mapping[str, type] = field(default_factory=dict)
 
 
-orders = Subject("orders", fields, required_fields, customer_fields, {"lines": list})
+orders = Subject(
+    "orders",
+    (*required_fields, *customer_fields, *profile_fields, *order_fields),
+    required_fields,
+    customer_fields,
+    {"lines": list},
+)
 customers = Subject(
     "customers",
     (*customer_fields, *profile_fields, *address_fields, "created_at", "tags", "referrer", "external_ids"),
