@@ -66,7 +66,7 @@ points = Subject("points", (*customer_fields, "points", "expires_on"), ("points"
 
 
 class UnusableFile(OperatorError):  # noqa: N818 - named as the operator would say it
-    """A file that does not hold what it should, or cannot be read; nothing of it was written."""
+    """A file that does not hold what it should, or cannot be read."""
 
 
 class ImportRow(NamedTuple):
