@@ -203,4 +203,3 @@ async def test_a_score_takes_three_statements_however_much_was_bought(
         with counted_statements(monkeypatch) as statements:
             await LiveScoring(connection, settings, tomorrow).rescore(customer_id)
         assert len(statements) == 3
-

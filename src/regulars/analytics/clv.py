@@ -53,6 +53,7 @@ from regulars.kit.settings import Settings
 
 concentration_percents = (1, 5, 10, 20, 50)
 
+
 @dataclass(frozen=True)
 class _Calculation:
     """The value of a customer as it would be written now, and what it is made of; None if the segment is missing."""

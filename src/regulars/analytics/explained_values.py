@@ -119,9 +119,7 @@ class _Teller:
                 inputs.multiplier,
                 f"The lifespan of the segment {label} is multiplied by {inputs.multiplier:g}.",
             ),
-            fact(
-                "lifespan_days", inputs.lifespan_days, f"A customer of this segment is expected to stay {lifespan}."
-            ),
+            fact("lifespan_days", inputs.lifespan_days, f"A customer of this segment is expected to stay {lifespan}."),
             *self._in_window(inputs.lifespan_days),
         ]
 

@@ -13,7 +13,6 @@ from regulars.formulas.rfm import RFMEdges, RFMSegment
 from regulars.kit.errors import OperatorError
 from regulars.kit.settings import Settings
 
-
 least_ranked = 5
 """Below so many customers with orders, fifths mean nothing and the fixed thresholds are used."""
 

@@ -31,6 +31,7 @@ from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 
+
 @dataclass(frozen=True)
 class RunPlan:
     """What a request comes to, given the runs before it.
