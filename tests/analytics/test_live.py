@@ -22,7 +22,6 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
-from regulars.orders.models import OrderName
 from regulars.orders.schemas import OrderCreate
 from regulars.orders.schemas_refunds import OrderCancel
 from tests.conftest import RolledBackDatabase
@@ -204,11 +203,3 @@ async def test_a_score_takes_three_statements_however_much_was_bought(
         with counted_statements(monkeypatch) as statements:
             await LiveScoring(connection, settings, tomorrow).rescore(customer_id)
         assert len(statements) == 3
-
-
-async def test_an_order_by_its_name_can_be_cancelled_too(
-    connection: Connection, customers: list[UUID], buy: Buy, settings: Settings, tomorrow: Clock
-) -> None:
-    await buy(customers[2])
-    name = OrderName("till", f"L{next(names) - 1}")
-    assert await cancel_order(connection, name, OrderCancel(), by=operator, settings=settings, clock=tomorrow)

@@ -1,5 +1,8 @@
 """A shop of its own database into which tests import orders."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,3 +139,13 @@ class Shop:
                 IS DISTINCT FROM (m.total_orders, m.net_spent, m.first_order_at, m.last_order_at, m.purchase_days)
             """
         )
+
+
+def kill_when_rows_appear(shop: Shop, table: str, program: str, *arguments: object) -> None:
+    """Run a Python program on the shop's database in a process of its own, until it has written to a table."""
+    process = subprocess.Popen([sys.executable, "-c", program, shop.url, *map(str, arguments)])
+    while shop.query(f"SELECT count(*) FROM {table}") == [(0,)]:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.wait()

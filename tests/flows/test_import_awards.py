@@ -1,26 +1,23 @@
 """Points for imported orders: the same as for orders that are posted, once for each order, whatever happens between."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from psycopg.errors import DeadlockDetected
+from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from regulars.flows import import_orders as flow
+from regulars.flows.importing.awards import OrderAwards
+from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.record_purchase import record_purchase
 from regulars.kit.database import connect
 from regulars.kit.errors import OperatorError
 from regulars.kit.security import operator
 from regulars.loyalty.audit import AuditService
 from regulars.orders.schemas import OrderCreate
-from tests.flows.shop import Shop
+from tests.flows.shop import Shop, kill_when_rows_appear
 
 header = "order_id,ordered_at,total,shipping_total,tax_total,email,status\n"
 program = """
@@ -133,7 +130,7 @@ async def test_all_or_nothing_awards_nothing_when_a_line_is_bad(shop: Shop) -> N
 async def test_an_import_killed_while_it_awards_is_finished_by_running_it_again(shop: Shop, tmp_path: Path) -> None:
     text = file_of(orders(3_000, 300))
     (tmp_path / "orders.csv").write_text(text)
-    kill_when_points_appear(shop, tmp_path / "orders.csv")
+    kill_when_rows_appear(shop, "loyalty_transactions", program, tmp_path / "orders.csv")
     [(awarded,)] = shop.query("SELECT count(*) FROM loyalty_transactions")
     total = text.count("\n") - 1
     assert 0 < awarded < total
@@ -166,13 +163,19 @@ async def test_awards_that_meet_others_too_often_are_no_reason_to_forget_their_b
     assert (result.unchanged, result.orders_awarded) == (1, 1)
 
 
-def kill_when_points_appear(shop: Shop, file: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", program, shop.url, file])
-    while shop.query("SELECT count(*) FROM loyalty_transactions") == [(0,)]:
-        assert process.poll() is None
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+async def test_awards_that_were_rolled_back_are_not_counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    award, awarded = OrderAwards.award, []
+
+    async def disturbed_once(awards: OrderAwards, batch: Batch) -> None:
+        await award(awards, batch)
+        awarded.append(batch)
+        if len(awarded) == 1:
+            raise UniqueViolation
+
+    monkeypatch.setattr(OrderAwards, "award", disturbed_once)
+    text = header + "1,2026-01-02,10,0,0,a@example.com,paid\n"
+    result = await shop.load(text, award=True, atomic=True)
+    assert (result.orders_awarded, result.points, len(awarded)) == (1, 10, 2)
 
 
 async def test_new_customers_and_orders_are_told_to_the_outbox_only_when_asked(

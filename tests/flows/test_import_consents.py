@@ -151,6 +151,17 @@ async def test_importing_again_changes_nothing(importer: Importer, ann: RetailCu
     assert await importer.consents(ann) == before
 
 
+async def test_what_holds_after_the_import_is_told_to_the_outbox(importer: Importer, ann: RetailCustomer) -> None:
+    header = "customer_id,channel,action,occurred_at"
+    lines = [f"{ann.id},email,withdrawn,2026-01-02T00:00:00Z", f"{ann.id},email,granted,2026-01-01T00:00:00Z"]
+    assert counts(await importer.take(header, *lines)) == (2, 0, 0, 0)
+    await importer.take(header, *lines)
+    cursor = await importer.connection.execute(
+        "SELECT kind, customer_id, facts ->> 'action' FROM events WHERE kind LIKE 'consent.%'"
+    )
+    assert await cursor.fetchall() == [("consent.changed", ann.id, "withdrawn")]
+
+
 async def test_a_batch_is_written_whole_and_those_before_stay(
     importer: Importer, ann: RetailCustomer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

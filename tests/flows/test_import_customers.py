@@ -1,18 +1,17 @@
 """Importing customers: who is new, who is known, what is filled, what is rejected, and what an interruption leaves."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
+
+import pytest
 
 from regulars.flows import import_customers as flow
 from regulars.flows.importing.readers import read_csv, read_ndjson
+from regulars.flows.importing.repository_customers import CustomerWritingRepository
+from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.result import ImportResult
 from regulars.flows.importing.rows import customers
 from regulars.flows.importing.staged import ImportOptions
-from tests.flows.shop import Shop
+from tests.flows.shop import Shop, kill_when_rows_appear
 
 
 async def load(shop: Shop, text: str, *, source: str | None = "crm", **options: bool) -> ImportResult:
@@ -37,7 +36,7 @@ async def test_customers_are_new_with_everything_that_is_said_of_them(shop: Shop
     result = await load(
         shop,
         '{"customer_id": "1", "email": "Ann@Example.com", "first_name": "Ann", "address_line1": "Via 1",'
-        ' "created_at": "2020-05-01", "tags": ["vip", " news "],'
+        ' "created_at": "2020-05-01", "tags": ["vip", " news ", "vip"],'
         ' "external_ids": {"card": 4711, "shop": " a ", "app": null}}\n'
         '{"customer_id": "2", "phone": "+4930123456", "tags": "vip|gold", "referrer": "1"}\n'
         '{"customer_id": "3", "referrer": "2", "date_of_birth": "1990-05-31"}\n',
@@ -138,6 +137,35 @@ async def test_what_cannot_be_taken_is_told_by_line(shop: Shop) -> None:
     assert shop.query("SELECT count(*) FROM customers WHERE referrer_customer_id IS NOT NULL") == [(0,)]
 
 
+async def test_an_id_that_a_line_has_twice_is_one(shop: Shop) -> None:
+    result = await load(shop, 'customer_id,external_ids\n1,"{""crm"":""1"",""card"":""9""}"\n')
+    assert (result.created, result.rejected) == (1, 0)
+    assert shop.customer_of("ext:card", "9") == shop.customer_of("ext:crm", "1")
+
+
+async def test_who_was_brought_by_a_later_line_is_known_also_after_somebody_else_was_faster(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "customers_per_batch", 1)
+    reserve_numbers = CustomerWritingRepository.reserve_numbers
+
+    async def register_second_first(writing: CustomerWritingRepository, batch: Batch) -> None:
+        await reserve_numbers(writing, batch)
+        if shop.customer_of("ext:crm", "1") and not shop.customer_of("ext:crm", "2"):
+            shop.query("INSERT INTO customer_identifiers VALUES ('ext:crm', '2', uuidv7(), now())")
+            shop.query("""
+                INSERT INTO customers (id, customer_number, created_at, updated_at)
+                SELECT customer_id, 'CUST-20260101-9999', now(), now() FROM customer_identifiers WHERE value = '2'
+            """)
+
+    monkeypatch.setattr(CustomerWritingRepository, "reserve_numbers", register_second_first)
+    result = await load(shop, "customer_id,referrer\n1,3\n2,1\n3,\n")
+    assert (result.created, result.updated + result.unchanged) == (2, 1)
+    first, second, third = (shop.customer_of("ext:crm", number) for number in "123")
+    referrers = dict(shop.query("SELECT id, referrer_customer_id FROM customers"))
+    assert referrers == {first: third, second: first, third: None}
+
+
 async def test_consents_are_not_taken_from_a_file(shop: Shop) -> None:
     await load(shop, "email,email_marketing_consent\na@example.com,true\n", source=None)
     assert shop.query("SELECT email_marketing_consent FROM customers") == [(False,)]
@@ -172,20 +200,11 @@ with open_rows(Path(sys.argv[2]), "csv", {}, customers) as rows:
 """
 
 
-def kill_when_customers_appear(shop: Shop, file: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", program, shop.url, file])
-    while shop.query("SELECT count(*) FROM customers") == [(0,)]:
-        assert process.poll() is None
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 async def test_a_killed_import_is_finished_by_running_it_again(shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "customers.csv"
     lines = [f"{n},c{n}@example.com,{(n + 1) % 2000},2024-01-{n % 28 + 1:02}" for n in range(2000)]
     file.write_text("customer_id,email,referrer,created_at\n" + "\n".join(lines) + "\n")
-    kill_when_customers_appear(shop, file)
+    kill_when_rows_appear(shop, "customers", program, file)
     [(written,)] = shop.query("SELECT count(*) FROM customers")
     assert 0 < written < 2000
     result = await load(shop, file.read_text())

@@ -1,11 +1,8 @@
 """Imports that are killed, that run beside each other, or that meet other writers; and how much memory they take."""
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +15,7 @@ from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.result import Progress
 from regulars.kit.errors import OperatorError
 from tests.factories.waiting import until_somebody_waits
-from tests.flows.shop import Shop
+from tests.flows.shop import Shop, kill_when_rows_appear
 
 header = "order_id,ordered_at,total,customer_id,email\n"
 program = """
@@ -51,7 +48,7 @@ async def test_a_killed_import_is_finished_by_running_it_again(
     shop: Shop, another_shop: Callable[[], Shop], tmp_path: Path
 ) -> None:
     text = write_orders(tmp_path / "orders.csv", 8_000, 900)
-    kill_when_orders_appear(shop, tmp_path / "orders.csv")
+    kill_when_rows_appear(shop, "orders", program, tmp_path / "orders.csv", 100)
     [(written,)] = shop.query("SELECT count(*) FROM orders")
     assert 0 < written < 8_000
     assert shop.wrong_metrics() == []
@@ -61,15 +58,6 @@ async def test_a_killed_import_is_finished_by_running_it_again(
     undisturbed = another_shop()
     await undisturbed.load(text)
     assert shop.state() == undisturbed.state()
-
-
-def kill_when_orders_appear(shop: Shop, file: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", program, shop.url, file, "100"])
-    while shop.query("SELECT count(*) FROM orders") == [(0,)]:
-        assert process.poll() is None
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 async def test_two_imports_at_once_do_what_they_do_one_after_the_other(

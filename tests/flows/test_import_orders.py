@@ -9,7 +9,7 @@ from regulars.flows import import_orders as flow
 from regulars.flows.importing.rows import ImportProduct
 from regulars.kit.errors import OperatorError
 from regulars.kit.settings import Settings
-from tests.flows.shop import Shop, csv_rows, ndjson_rows, rows_of
+from tests.flows.shop import Shop, ndjson_rows, rows_of
 
 header = "order_id,ordered_at,total,customer_id\n"
 
@@ -39,9 +39,7 @@ async def test_a_customer_number_tells_the_store_day_of_the_first_order(shop: Sh
 
 
 async def test_a_time_without_offset_is_the_stores(shop: Shop) -> None:
-    await shop.load(
-        header + "1,2026-01-02,1,A\n2,2026-07-02T00:30,1,A\n3,2026-01-02T23:30:00-05:00,1,A\n".replace("07", "05")
-    )
+    await shop.load(header + "1,2026-01-02,1,A\n2,2026-05-02T00:30,1,A\n3,2026-01-02T23:30:00-05:00,1,A\n")
     assert shop.query("SELECT external_id, ordered_at, ordered_on FROM orders ORDER BY 1") == [
         ("1", datetime(2026, 1, 1, 23, 0, tzinfo=UTC), date(2026, 1, 2)),
         ("2", datetime(2026, 5, 1, 22, 30, tzinfo=UTC), date(2026, 5, 2)),
@@ -357,4 +355,3 @@ async def test_all_orders_of_a_customer_are_written_in_one_batch(shop: Shop, mon
     assert result.created == 15
     assert [count for stage, count in done if stage == "writing"] == [3, 6, 9, 12, 15]
     assert shop.wrong_metrics() == []
-    assert csv_rows(header).columns == ("order_id", "ordered_at", "total", "customer_id")

@@ -95,6 +95,14 @@ async def test_a_line_that_cannot_be_taken_is_told_and_holds_back_the_customers_
     assert (corrected.created, balances(members)) == (2, {"A": 10, "B": 6})
 
 
+async def test_each_balance_is_told_to_the_outbox(members: Shop) -> None:
+    told = "SELECT kind, customer_id, facts ->> 'points' FROM events"
+    assert members.query(told) == []
+    await load(members, "customer_id,points,expires_on\nA,10,\nA,5,2027-01-31\n")
+    await load(members, "customer_id,points,expires_on\nA,10,\nA,5,2027-01-31\n")
+    assert members.query(told) == [("points.adjusted", members.customer_of("ext:web", "A"), "15")]
+
+
 async def test_all_or_nothing_brings_in_nothing(members: Shop) -> None:
     result = await load(members, "customer_id,points\nA,10\nNobody,6\n", atomic=True)
     assert (result.created, result.rejected, result.is_written, balances(members)) == (0, 1, False, {})
@@ -105,3 +113,9 @@ async def test_ids_need_the_name_of_their_system(members: Shop) -> None:
     with pytest.raises(OperatorError, match="of which system"):
         await load(members, "customer_id,points\nA,10\n", source=None)
     assert (await load(members, "email,points\na@example.com,10\n", source=None)).points == 10
+
+
+async def test_a_time_zone_that_the_server_does_not_know_is_told(members: Shop) -> None:
+    members.settings = members.settings.model_copy(update={"store_timezone": "Mars/Olympus"})
+    with pytest.raises(OperatorError, match="does not know the time zone Mars/Olympus"):
+        await load(members, "customer_id,points\nA,10\n")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from regulars.app import create_app
-from regulars.jobs.password_mail import send_password_reset
+from regulars.jobs.proofs import send_password_reset
 from regulars.jobs.toolbox import Toolbox
 from regulars.jobs.worker import run_worker
 from regulars.kit.clock import Clock

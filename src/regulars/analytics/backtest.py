@@ -12,8 +12,7 @@ from regulars.analytics.models_backtest import Backtest, Multiplier, methods
 from regulars.analytics.repository_backtest import BacktestRepository, Outcomes
 from regulars.analytics.repository_forecasts import ForecastRepository
 from regulars.analytics.repository_stage import ScoringStageRepository
-from regulars.analytics.run_parameters import clv_rules, fixed_edges
-from regulars.analytics.runs import least_ranked
+from regulars.analytics.run_parameters import clv_rules, fixed_edges, uses_fixed_edges
 from regulars.analytics.schemas_backtest import CLVBacktestQuery, CLVBacktestResponse
 from regulars.analytics.value_models import ModelRefusal, Numbers, Terms, ValueModel, blend_share, fit_model, measured
 from regulars.customers.repository_scores import CustomerScoresRepository
@@ -49,7 +48,7 @@ class BacktestService:
 
     async def count_customers(self, at_most: int) -> int:
         """How many customers a back-test is about, counted up to a bound."""
-        return await self._outcomes.count_customers(at_most)
+        return await self._stage.count_customers(at_most)
 
     async def get_clv_backtest(self, query: CLVBacktestQuery) -> CLVBacktestResponse:
         """Predict the days up to the store's today from what was known before them.
@@ -92,8 +91,8 @@ class BacktestService:
             await self._stage.drop()
             needed, have = measured(model, histories)
             raise InsufficientData(model.sentence, reason=model.value, needed=needed, have=have)
-        use_fixed = self._settings.rfm_edges == "fixed" or population.ranked < least_ranked
-        edges = fixed_edges(self._settings) if use_fixed else await self._stage.get_quintile_edges()
+        is_fixed = uses_fixed_edges(self._settings, population.ranked)
+        edges = fixed_edges(self._settings) if is_fixed else await self._stage.get_quintile_edges()
         await self._scores.stage_scored_customers()
         await self._stage.fill_scores(edges, rules)
         await self._forecasts.stage_forecasts(histories, await asyncio.to_thread(model.forecast, histories))

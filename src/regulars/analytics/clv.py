@@ -1,8 +1,8 @@
 """Lifetime values: calculated, summed up and explained."""
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
-from itertools import accumulate, pairwise
+from decimal import Decimal
+from itertools import accumulate
 from uuid import UUID
 
 from regulars.analytics.modelled_values import ModelledValue, modelled_value
@@ -14,6 +14,7 @@ from regulars.analytics.models import (
     ValuePercentile,
     ValueRange,
     ValueSummary,
+    as_stored,
 )
 from regulars.analytics.repository import AnalyticsRepository
 from regulars.analytics.rfm import no_purchases
@@ -29,6 +30,7 @@ from regulars.analytics.schemas import (
     CLVModelInputs,
     CLVResponse,
     CLVTopCustomer,
+    RunResponse,
     run_members,
 )
 from regulars.analytics.scores import ScoreOrigin, ScoreReader
@@ -50,7 +52,6 @@ from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 
 concentration_percents = (1, 5, 10, 20, 50)
-_stored_digits = Decimal("0.0001")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class _Calculation:
             return False
         if self.modelled:
             return stored.clv is not None and self.modelled.is_about(stored.clv)
-        return self.value.value.quantize(_stored_digits, ROUND_DOWN) == stored.clv
+        return as_stored(self.value.value) == stored.clv
 
 
 class CLVService(ScoringService):
@@ -232,9 +233,8 @@ class CLVService(ScoringService):
                 share=part.customers / max(summary.customers, 1),
                 total=format_money(part.total, self._settings.currency),
             )
-            for number, (lower, upper) in enumerate(pairwise([*bounds, None]))
+            for number, (lower, upper) in enumerate(zip(bounds, [*bounds[1:], None], strict=True))
             for part in [found.get(number, ValueRange(number, 0, Decimal(0)))]
-            if lower is not None
         ]
 
     def _concentration(self, ranked: list[ValuePercentile], summary: ValueSummary) -> list[CLVConcentration]:
@@ -301,16 +301,5 @@ def _window_shares(run: ScoringRun | None) -> WindowShares | None:
 
 def _run_members(run: ScoringRun | None) -> dict[str, object]:
     if run is None:
-        names = (
-            "run_id",
-            "as_of",
-            "coverage",
-            "scored",
-            "changed",
-            "calculated_at",
-            "method",
-            "window_days",
-            "fallback",
-        )
-        return dict.fromkeys(names) | {"seconds": {}}
+        return dict.fromkeys((*RunResponse.model_fields, "method", "window_days", "fallback")) | {"seconds": {}}
     return run_members(run) | {"method": run.method, "window_days": run.window_days, "fallback": fallback_of(run)}

@@ -24,6 +24,7 @@ from regulars.customers.service import RetailCustomerService
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.money import format_money
+from regulars.kit.months import name_of_month
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from regulars.loyalty.schemas import LoyaltyBalanceResponse
@@ -103,7 +104,7 @@ class AnalyticsService:
                 "average_order_value": self._money((total - refunded) / orders) if orders else None,
                 "months": [
                     MonthlyPurchases(
-                        month=f"{month.month:%Y-%m}",
+                        month=name_of_month(month.month),
                         orders=month.orders,
                         net=self._money(month.total - month.refunded),
                     )

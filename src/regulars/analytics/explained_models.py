@@ -34,11 +34,15 @@ def model_facts(told: CLVResponse, model: CLVModelInputs, currency: str) -> list
         *_worth(told, model, currency),
         *_range(told, currency),
         *(
-            ExplainedFact(name=name, value=model.parameters[name], sentence=f"{name} = {number:.4g}: {meaning}.")
+            fact(name, model.parameters[name], f"{name} = {model.parameters[name]:.4g}: {meaning}.")
             for name, meaning in _parameters.items()
-            for number in [model.parameters[name]]
         ),
     ]
+
+
+def fact(name: str, value: float | str | None, sentence: str) -> ExplainedFact:
+    """A row of an explanation."""
+    return ExplainedFact(name=name, value=value, sentence=sentence)
 
 
 def percent(share: float) -> str:
@@ -47,38 +51,20 @@ def percent(share: float) -> str:
 
 
 def _known(told: CLVResponse, model: CLVModelInputs) -> list[ExplainedFact]:
+    again, last, first = (counted(days, "day") for days in (model.repeat_days, model.days_to_last, model.days_known))
     return [
-        ExplainedFact(
-            name="repeat_days",
-            value=model.repeat_days,
-            sentence=f"Ordered again on {counted(model.repeat_days, 'day')} after the day of the first order.",
-        ),
-        ExplainedFact(
-            name="days_to_last",
-            value=model.days_to_last,
-            sentence=f"The last order was {counted(model.days_to_last, 'day')} after the first.",
-        ),
-        ExplainedFact(
-            name="days_known",
-            value=model.days_known,
-            sentence=f"The first order was {counted(model.days_known, 'day')} before {told.as_of}.",
-        ),
+        fact("repeat_days", model.repeat_days, f"Ordered again on {again} after the day of the first order."),
+        fact("days_to_last", model.days_to_last, f"The last order was {last} after the first."),
+        fact("days_known", model.days_known, f"The first order was {first} before {told.as_of}."),
     ]
 
 
 def _forecast(told: CLVResponse, model: CLVModelInputs) -> list[ExplainedFact]:
     window = f"in the next {counted(told.window_days or 0, 'day')}"
+    active, orders = percent(model.probability_active), f"{model.expected_orders:.2f}"
     facts = [
-        ExplainedFact(
-            name="probability_active",
-            value=model.probability_active,
-            sentence=f"Has not stopped buying, with a chance of {percent(model.probability_active)}.",
-        ),
-        ExplainedFact(
-            name="expected_orders",
-            value=model.expected_orders,
-            sentence=f"{model.expected_orders:.2f} days with orders are to be expected {window}.",
-        ),
+        fact("probability_active", model.probability_active, f"Has not stopped buying, with a chance of {active}."),
+        fact("expected_orders", model.expected_orders, f"{orders} days with orders are to be expected {window}."),
     ]
     if told.p_buy is None:
         return facts
@@ -89,54 +75,35 @@ def _forecast(told: CLVResponse, model: CLVModelInputs) -> list[ExplainedFact]:
     never = "An order is on no day more likely to have come than not."
     return [
         *facts,
-        ExplainedFact(name="p_buy", value=told.p_buy, sentence=f"Will order {window} with a chance of {chance}."),
-        ExplainedFact(name="median_wait_days", value=wait, sentence=f"{half} {sooner}."),
-        ExplainedFact(
-            name="next_order_on",
-            value=str(told.next_order_on),
-            sentence=never if told.next_order_on == "not_expected" else by_when,
-        ),
+        fact("p_buy", told.p_buy, f"Will order {window} with a chance of {chance}."),
+        fact("median_wait_days", wait, f"{half} {sooner}."),
+        fact("next_order_on", str(told.next_order_on), never if told.next_order_on == "not_expected" else by_when),
     ]
 
 
 def _worth(told: CLVResponse, model: CLVModelInputs, currency: str) -> list[ExplainedFact]:
     net = Decimal(told.inputs.net)
     mean = expected_order_value(model, net) if net > 0 else None
-    amount = "" if mean is None else format_money(Decimal(mean), currency)
-    off = f"Money is worth {percent(model.discount)} less for each year of waiting" if model.discount else ""
+    brings = "Nothing is left of what was paid, from which the worth of an order could be told."
+    if mean is not None:
+        brings = f"A day with orders is expected to bring {format_money(Decimal(mean), currency)} {currency}."
+    discounted, off = "Later orders count as much as earlier ones.", "Nothing is taken off for waiting"
+    if model.discount:
+        off = f"Money is worth {percent(model.discount)} less for each year of waiting"
+        discounted = f"{off}: the expected days with orders count as {model.discounted_orders:.2f}."
     facts = [
-        ExplainedFact(
-            name="expected_order_value",
-            value=mean,
-            sentence=f"A day with orders is expected to bring {amount} {currency}."
-            if amount
-            else "Nothing is left of what was paid, from which the worth of an order could be told.",
-        ),
-        ExplainedFact(
-            name="discounted_orders",
-            value=model.discounted_orders,
-            sentence=f"{off}: the expected days with orders count as {model.discounted_orders:.2f}."
-            if off
-            else "Later orders count as much as earlier ones.",
-        ),
-        ExplainedFact(name="discount", value=model.discount, sentence=f"{off or 'Nothing is taken off for waiting'}."),
-        ExplainedFact(name="margin", value=model.margin, sentence=f"{percent(model.margin)} of the money is kept."),
+        fact("expected_order_value", mean, brings),
+        fact("discounted_orders", model.discounted_orders, discounted),
+        fact("discount", model.discount, f"{off}."),
+        fact("margin", model.margin, f"{percent(model.margin)} of the money is kept."),
     ]
     if model.share == 1:
         return facts
-    window = counted(told.window_days or 0, "day")
+    window, share = counted(told.window_days or 0, "day"), percent(model.share)
     return [
         *facts,
-        ExplainedFact(
-            name="last_period",
-            value=model.last_period,
-            sentence=f"The last {window} brought {model.last_period} {currency}.",
-        ),
-        ExplainedFact(
-            name="share",
-            value=model.share,
-            sentence=f"The forecast makes {percent(model.share)} of the value, the last period the rest.",
-        ),
+        fact("last_period", model.last_period, f"The last {window} brought {model.last_period} {currency}."),
+        fact("share", model.share, f"The forecast makes {share} of the value, the last period the rest."),
     ]
 
 
@@ -146,7 +113,4 @@ def _range(told: CLVResponse, currency: str) -> list[ExplainedFact]:
         return []
     least = f"In 9 of 10 cases the customer brings {told.clv_low} {currency} or more in that time."
     most = f"In 9 of 10 cases it is {told.clv_high} {currency} or less."
-    return [
-        ExplainedFact(name="clv_low", value=told.clv_low, sentence=least),
-        ExplainedFact(name="clv_high", value=told.clv_high, sentence=most),
-    ]
+    return [fact("clv_low", told.clv_low, least), fact("clv_high", told.clv_high, most)]

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from regulars.analytics.explained_models import expected_order_value, model_facts, percent
+from regulars.analytics.explained_models import expected_order_value, fact, model_facts, percent
 from regulars.analytics.explained_segments import counted
 from regulars.analytics.schemas import CLVModelInputs, CLVResponse
 from regulars.analytics.schemas_explanation import ExplainedFact, ValueExplanation
@@ -92,10 +92,8 @@ class _Teller:
         told, inputs = self._told, self._inputs
         orders = f"{counted(inputs.orders, 'valid order')} until {told.as_of}"
         facts = [
-            ExplainedFact(name="orders", value=inputs.orders, sentence=f"{orders}."),
-            ExplainedFact(
-                name="net", value=inputs.net, sentence=f"They brought {self._money(self._net)}, refunds off."
-            ),
+            fact("orders", inputs.orders, f"{orders}."),
+            fact("net", inputs.net, f"They brought {self._money(self._net)}, refunds off."),
         ]
         return facts if inputs.orders else facts[:1]
 
@@ -104,47 +102,31 @@ class _Teller:
         told, inputs = self._told, self._inputs
         if not (inputs.segment and inputs.age_days and inputs.lifespan_days and inputs.orders_per_day):
             return []
-        known, label = inputs.days_since_first_order or 0, inputs.segment.label
-        floor = "" if known == inputs.age_days else f"; {inputs.age_days} are counted at the least"
-        mean = self._net / inputs.orders
-        facts = [
-            ExplainedFact(
-                name="average_order_value", value=float(mean), sentence=f"That is {self._money(mean)} an order."
+        since, label = inputs.days_since_first_order or 0, inputs.segment.label
+        floor = "" if since == inputs.age_days else f"; {inputs.age_days} are counted at the least"
+        known, rate = counted(inputs.age_days, "day"), f"{inputs.orders_per_day:.4g}"
+        mean, lifespan = self._net / inputs.orders, f"{inputs.lifespan_days:g} days"
+        return [
+            fact("average_order_value", float(mean), f"That is {self._money(mean)} an order."),
+            fact(
+                "age_days",
+                inputs.age_days,
+                f"The first order was {counted(since, 'day')} before {told.as_of}{floor}.",
             ),
-            ExplainedFact(
-                name="age_days",
-                value=inputs.age_days,
-                sentence=f"The first order was {counted(known, 'day')} before {told.as_of}{floor}.",
+            fact("orders_per_day", inputs.orders_per_day, f"{inputs.orders} in {known} are {rate} a day."),
+            fact(
+                "multiplier",
+                inputs.multiplier,
+                f"The lifespan of the segment {label} is multiplied by {inputs.multiplier:g}.",
             ),
-            ExplainedFact(
-                name="orders_per_day",
-                value=inputs.orders_per_day,
-                sentence=f"{inputs.orders} in {counted(inputs.age_days, 'day')} are {inputs.orders_per_day:.4g} a day.",
-            ),
-            ExplainedFact(
-                name="multiplier",
-                value=inputs.multiplier,
-                sentence=f"The lifespan of the segment {label} is multiplied by {inputs.multiplier:g}.",
-            ),
-            ExplainedFact(
-                name="lifespan_days",
-                value=inputs.lifespan_days,
-                sentence=f"A customer of this segment is expected to stay {inputs.lifespan_days:g} days.",
-            ),
+            fact("lifespan_days", inputs.lifespan_days, f"A customer of this segment is expected to stay {lifespan}."),
+            *self._in_window(inputs.lifespan_days),
         ]
-        return [*facts, *self._in_window(inputs.lifespan_days)]
 
     def _in_window(self, lifespan_days: float) -> list[ExplainedFact]:
         window, value = self._told.window_days, self._told.clv_in_window
         if window is None or value is None:
             return []
-        share = float(window_share(window, Decimal(str(lifespan_days))))
-        formula = f"1 - exp(-{window} / {lifespan_days:g}) = {percent(share)}"
-        return [
-            ExplainedFact(
-                name="clv_in_window",
-                value=value,
-                sentence=f"Of all that, {formula} falls into the next {counted(window, 'day')}:"
-                f" {value} {self._currency}.",
-            )
-        ]
+        share = percent(float(window_share(window, Decimal(str(lifespan_days)))))
+        falls = f"1 - exp(-{window} / {lifespan_days:g}) = {share} falls into the next {counted(window, 'day')}"
+        return [fact("clv_in_window", value, f"Of all that, {falls}: {value} {self._currency}.")]

@@ -1,11 +1,10 @@
 """Scores follow purchases at once, between the runs over all customers."""
 
-from decimal import ROUND_DOWN, Decimal
 from typing import Any
 from uuid import UUID
 
 from regulars.analytics.events import SegmentChanged
-from regulars.analytics.models import Period, PurchaseFacts, StoredEdges
+from regulars.analytics.models import Period, PurchaseFacts, StoredEdges, as_stored
 from regulars.analytics.repository_live import LiveBasis, LiveScoreRepository
 from regulars.analytics.rfm import no_purchases
 from regulars.analytics.run_parameters import rules_from
@@ -15,8 +14,6 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.events import record_events
 from regulars.kit.settings import Settings
-
-_stored_digits = Decimal("0.0001")
 
 
 class LiveScoring:
@@ -95,11 +92,11 @@ class LiveScoring:
         return score if basis.clv_run_id is None else score | self._value(facts, segment, basis, run_id)
 
     def _value(self, facts: PurchaseFacts, segment: RFMSegment, basis: LiveBasis, run_id: UUID) -> dict[str, Any]:
-        """The value by the formula: cut, not rounded, as a run does."""
+        """The value by the formula."""
         rules = rules_from(basis.parameters)
         value = customer_lifetime_value(facts.net, facts.orders, facts.age_days or 0, segment, rules)
         return {
-            "clv": value.value.quantize(_stored_digits, ROUND_DOWN),
+            "clv": as_stored(value.value),
             "clv_reason": value.reason,
             "clv_method": "seed",
             "clv_run_id": run_id,

@@ -6,12 +6,10 @@ from math import isclose
 
 import numpy as np
 
-from regulars.analytics.models import PurchaseFacts
+from regulars.analytics.models import PurchaseFacts, stored_digits
 from regulars.analytics.value_models import Histories, ValueModel
 from regulars.formulas.buytilldie import discounted_purchases, probability_alive
 from regulars.formulas.gammagamma import expected_mean
-
-_digits = Decimal("0.0001")
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class ModelledValue:
 
     def is_about(self, stored: Decimal) -> bool:
         """Whether this is a stored value, but for the last digits of floating-point numbers."""
-        return isclose(self.value, stored, rel_tol=1e-9, abs_tol=2 * float(_digits))
+        return isclose(self.value, stored, rel_tol=1e-9, abs_tol=2 * float(stored_digits))
 
 
 def modelled_value(model: ValueModel, facts: PurchaseFacts) -> ModelledValue | None:
@@ -76,4 +74,4 @@ def modelled_value(model: ValueModel, facts: PurchaseFacts) -> ModelledValue | N
 
 
 def _money(amount: float) -> Decimal:
-    return Decimal(amount).quantize(_digits)
+    return Decimal(amount).quantize(stored_digits)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -13,6 +13,14 @@ RunKind = Literal["rfm", "clv", "all"]
 Coverage = Literal["full", "stale", "selected", "live"]
 EdgesBasis = Literal["quintiles", "fixed"]
 Method = Literal["seed", "model", "blend"]
+
+stored_digits = Decimal("0.0001")
+"""Of lifetime values."""
+
+
+def as_stored(value: Decimal) -> Decimal:
+    """A value as a run writes it: cut, not rounded, so that the one rounding, at output, still sees what was there."""
+    return value.quantize(stored_digits, ROUND_DOWN)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from regulars.analytics.models import Period, ScoringRequest, ScoringRun
 from regulars.analytics.repository_rebuild import Covering, ScoreCheckRepository, ScoreDifference, ScoreKind
 from regulars.analytics.repository_runs import ScoringRunRepository
 from regulars.analytics.repository_stage import ScoringStageRepository
-from regulars.analytics.rfm import RFMService
 from regulars.analytics.run_parameters import rules_of
+from regulars.analytics.runs import ScoringService
 from regulars.customers.repository_scores import CustomerScoresRepository
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
@@ -47,7 +47,7 @@ class ScoreRebuild:
         latest, valued = await self._runs.get_latest("rfm"), await self._runs.get_latest("clv")
         if latest is None:
             return
-        await RFMService(self._connection, self._settings, self._clock).score_customers(
+        await ScoringService(self._connection, self._settings, self._clock).score_customers(
             ScoringRequest(
                 kind="all" if valued is not None and valued.method == "seed" else "rfm",
                 as_of=self._clock.today(),

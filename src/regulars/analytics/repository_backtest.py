@@ -56,11 +56,6 @@ class Outcomes:
 class BacktestRepository(ColumnsRepository):
     """Outcomes of customers whose facts, scores and forecasts are staged."""
 
-    async def count_customers(self, at_most: int) -> int:
-        """All customers, counted up to a bound."""
-        found: int = await self._value("SELECT count(*) FROM (SELECT FROM customers LIMIT %s) AS counted", [at_most])
-        return found
-
     async def stage_outcomes(self, until: date, window_days: int) -> None:
         """Collect what everyone did in the days up to one, from the orders as they were known then."""
         facts = purchase_facts(Period(until, history_days=window_days))

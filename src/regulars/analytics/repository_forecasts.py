@@ -5,8 +5,6 @@ from psycopg.sql import SQL
 
 from regulars.analytics.binary_rows import write_columns
 from regulars.analytics.repository_columns import ColumnsRepository
-from regulars.analytics.repository_facts import everyone
-from regulars.analytics.repository_stage import chosen
 from regulars.analytics.value_models import Forecasts, Histories, OrderValues
 
 _kinds = {"x": "i4", "t_x": "i4", "T": "i4"}
@@ -24,19 +22,16 @@ _forecasts = {
 class ForecastRepository(ColumnsRepository):
     """Between `scoring_facts` and the models."""
 
-    async def get_histories(self, *, only_chosen: bool = False) -> Histories:
+    async def get_histories(self) -> Histories:
         """The kinds of customers with a valid order, and how many there are of each."""
         statement = SQL("""
             SELECT purchase_days - 1, age_days - recency_days, age_days, count(*)::integer
             FROM scoring_facts
-            WHERE orders > 0 AND customer_id {chosen}
+            WHERE orders > 0
             GROUP BY 1, 2, 3
             ORDER BY 1, 2, 3
         """)
-        found = await self._columns(
-            statement.format(chosen=chosen if only_chosen else everyone), {**_kinds, "customers": "i4"}
-        )
-        return Histories(**found)
+        return Histories(**await self._columns(statement, {**_kinds, "customers": "i4"}))
 
     async def get_order_values(self) -> OrderValues:
         """What a purchase day of a customer brings, in steps of less than a percent."""

@@ -13,6 +13,14 @@ from regulars.formulas.rfm import RFMEdges, RFMSegment
 from regulars.kit.errors import OperatorError
 from regulars.kit.settings import Settings
 
+least_ranked = 5
+"""Below so many customers with orders, fifths mean nothing and the fixed thresholds are used."""
+
+
+def uses_fixed_edges(settings: Settings, ranked: int) -> bool:
+    """Whether so many customers with orders are scored by the thresholds of the settings, and not by their fifths."""
+    return settings.rfm_edges == "fixed" or ranked < least_ranked
+
 
 def fixed_edges(settings: Settings) -> RFMEdges:
     """The thresholds of the settings, in the order in which edges are kept."""

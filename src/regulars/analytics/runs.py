@@ -19,6 +19,7 @@ from regulars.analytics.run_parameters import (
     model_parameters,
     parameters_of,
     terms_of,
+    uses_fixed_edges,
 )
 from regulars.analytics.value_models import Histories, ModelRefusal, ValueModel, fit_model
 from regulars.customers.repository_scores import CustomerScoresRepository, Freshness, ScoringStamp, WrittenScores
@@ -29,9 +30,6 @@ from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
-
-least_ranked = 5
-"""Below so many customers with orders, fifths mean nothing and the fixed thresholds are used."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +214,7 @@ class ScoringService:
 
     async def _calculate_quintiles(self, population: Population) -> StoredEdges:
         """New edges: quintiles of the population, or the fixed ones where it is too small or the shop wants them."""
-        if self._settings.rfm_edges == "fixed" or population.ranked < least_ranked:
+        if uses_fixed_edges(self._settings, population.ranked):
             return StoredEdges("fixed", fixed_edges(self._settings))
         return StoredEdges("quintiles", await self._stage.get_quintile_edges())
 

@@ -1,11 +1,10 @@
 """What callers read about one customer: purchases, and everything."""
 
-from typing import Annotated
-
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from regulars.analytics.schemas import CLVResponse, RFMScoresResponse
+from regulars.analytics.schemas_reports import Month
 from regulars.customers.schemas import RetailCustomerResponse
 from regulars.formulas.rfm import RFMSegment
 from regulars.kit.schemas import Day, Id, Instant, MoneyText, QuerySchema, ResponseSchema
@@ -30,7 +29,7 @@ class PurchaseHistoryQuery(QuerySchema):
 class MonthlyPurchases(ResponseSchema):
     """What a customer bought in one month."""
 
-    month: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$", examples=["2026-01"])]
+    month: Month
     orders: int
     net: MoneyText
 

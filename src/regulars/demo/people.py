@@ -56,7 +56,6 @@ class InventedPerson:
 
     first_name: str
     last_name: str
-    gender: str
     email: str
     city: str
     country: str
@@ -85,7 +84,6 @@ def invent_people(*, seed: int, today: date) -> Iterator[InventedPerson]:
         yield InventedPerson(
             first_name=first_name,
             last_name=last_name,
-            gender=gender.value,
             email=_address(first_name, last_name, taken, chance),
             city=market.city(chance),
             country=market.country,

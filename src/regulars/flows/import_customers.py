@@ -64,9 +64,12 @@ class _CustomersImport(StagedImport):
     def __init__(self, connection: Connection, job: ImportJob) -> None:
         super().__init__(connection, job)
         self._checking = CustomerCheckingRepository(connection)
+        self._has_referrers = "referrer" in self.columns
 
     async def check(self) -> int:
         """Ask the rules of customers; no line may repeat another."""
+        if self._has_referrers:
+            await self.customers.begin_referrals()
         await self._checking.check(self.columns, now=self.job.clock.now())
         return 0
 
@@ -75,7 +78,9 @@ class _CustomersImport(StagedImport):
         await self.matching.match_customers(self.columns, self.job.source)
 
     async def write(self, batch: Batch) -> Batch:
-        """What is written of a customer is written already: count it."""
+        """What is written of a customer is written already: count it, and note the referrers."""
+        if self._has_referrers:
+            await self.customers.note_referrals(batch)
         return Batch(
             batch.number,
             created=batch.customers_created,
@@ -85,6 +90,6 @@ class _CustomersImport(StagedImport):
         )
 
     async def finish(self) -> None:
-        """Name who brought whom: a referrer may be in a later batch."""
-        if "referrer" in self.columns:
-            await self.customers.write_referrers()
+        """Name who brought whom."""
+        if self._has_referrers:
+            await self.customers.write_referrers(self.job.source)

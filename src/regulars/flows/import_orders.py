@@ -9,7 +9,7 @@ from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.repository_products import ImportProductsRepository
 from regulars.flows.importing.repository_writing import WritingRepository
 from regulars.flows.importing.result import ImportResult, OnProgress, OnReject, Progress, be_silent
-from regulars.flows.importing.rows import ImportRows
+from regulars.flows.importing.rows import ImportRows, source_form
 from regulars.flows.importing.rows import orders as subject
 from regulars.flows.importing.staged import ImportJob, ImportOptions, StagedImport, in_own_session
 from regulars.kit.clock import Clock
@@ -63,7 +63,7 @@ def parse_source(text: str) -> str:
     Raises:
         OperatorError: not up to 50 letters, digits, dots, hyphens or underscores.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}", text):
+    if not re.fullmatch(source_form, text):
         raise OperatorError(
             "The source is not a name of up to 50 letters, digits, dots, hyphens and underscores.",
             "Name the system that the orders come from: --source webshop.",
@@ -89,14 +89,13 @@ class _OrdersImport(StagedImport):
 
     def __init__(self, connection: Connection, job: ImportJob) -> None:
         super().__init__(connection, job)
-        self._awards = OrderAwards(connection, job.clock) if job.options.award else None
+        self._awards: OrderAwards | None = None
         self._live = LiveScoring(connection, job.settings, job.clock)
         self._products = ImportProductsRepository(connection)
         self._writing = WritingRepository(
             connection, source=job.source, currency=job.settings.currency, clock=job.clock, columns=job.rows.columns
         )
         self._has_products = "lines" in self.columns or bool(job.rows.products)
-        self._written_orders = 0
 
     async def run(self, on_reject: OnReject | None) -> ImportResult:
         """Read, check, write, award, and tell the rejects."""
@@ -117,7 +116,8 @@ class _OrdersImport(StagedImport):
         await self.matching.match_orders(self.columns, self.job.source)
 
     async def prepare(self) -> None:
-        """Write the catalogue."""
+        """Write the catalogue. Awards are counted from here on: those of a transaction that failed do not count."""
+        self._awards = OrderAwards(self.connection, self.job.clock) if self.job.options.award else None
         if self._has_products:
             await self._products.write_products(self.job.clock.now())
 
@@ -127,7 +127,6 @@ class _OrdersImport(StagedImport):
         await self._writing.write(batch)
         if self.job.options.events:
             await self._writing.tell_recorded(batch)
-        self._written_orders += batch.created + batch.updated
         return batch
 
     async def follow_up(self, batch: Batch) -> None:
@@ -138,4 +137,4 @@ class _OrdersImport(StagedImport):
 
     async def finish(self) -> None:
         """Give the planner fresh statistics."""
-        await self._writing.analyze(self._written_orders)
+        await self._writing.analyze(sum(batch.created + batch.updated for batch in self.written))

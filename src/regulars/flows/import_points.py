@@ -8,17 +8,15 @@ from functools import partial
 from time import perf_counter
 
 from regulars.flows.import_orders import source_of_ids
-from regulars.flows.importing.copytext import CopyText
 from regulars.flows.importing.repository_points import PointsLine, PointsRepository
 from regulars.flows.importing.repository_staging import StagingRepository
 from regulars.flows.importing.result import ImportResult, OnProgress, OnReject, Progress, be_silent
 from regulars.flows.importing.rows import ImportRows
 from regulars.flows.importing.rows import points as subject
-from regulars.flows.importing.staged import ImportOptions, in_own_session
+from regulars.flows.importing.staged import ImportOptions, in_own_session, stage_rows
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import OperatorError
-from regulars.kit.money import minor_units
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.opening import OpeningLine, OpeningOutcome, OpeningService, batch_customers
@@ -76,11 +74,7 @@ class _PointsImport:
     async def run(self, connection: Connection, on_reject: OnReject | None, *, atomic: bool) -> ImportResult:
         """Read, check, bring in, and tell the rejects."""
         started, staging, repository = perf_counter(), StagingRepository(connection), PointsRepository(connection)
-        await staging.prepare_session(self._settings.store_timezone, subject)
-        text = CopyText(self._rows.columns, minor_units=minor_units(self._settings.currency))
-        received = await staging.copy_rows(
-            self._rows.columns, text.blocks(self._rows.rows), lambda rows: self._on_progress(Progress("reading", rows))
-        )
+        received = await stage_rows(staging, self._rows, subject, self._settings, self._on_progress)
         self._on_progress(Progress("checking", 0, received))
         await repository.check(self._rows.columns, source=self._source, today=self._clock.today())
         await repository.hold_back_parts(self._rows.columns, source=self._source)

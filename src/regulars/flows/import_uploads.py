@@ -108,7 +108,7 @@ def per_cent(progress: Progress, lines: int) -> int:
     """How far an import is, of a file with about so many lines."""
     total = progress.total or max(lines, progress.done, 1)
     if progress.stage == "reading":
-        return _reading_ends_at * progress.done // max(total, 1)
+        return _reading_ends_at * progress.done // total
     if progress.stage == "writing":
-        return _reading_ends_at + (100 - _reading_ends_at) * progress.done // max(total, 1)
+        return _reading_ends_at + (100 - _reading_ends_at) * progress.done // total
     return _reading_ends_at

@@ -31,13 +31,14 @@ kind: Final = "nightly"
 """The kind of job that does it."""
 
 
+Outcome: TypeAlias = Literal["done", "differences", "failed"]
+
+
 class StepReport(ResponseSchema):
     """What became of one step."""
 
     step: str
-    outcome: Literal["done", "differences", "failed"] = Field(
-        description="`differences`: it was done and found what must not be."
-    )
+    outcome: Outcome = Field(description="`differences`: it was done and found what must not be.")
     problem: str | None = Field(default=None, description="Why it failed, as the slug of a problem.")
     seconds: float
     counts: dict[str, int]
@@ -169,7 +170,7 @@ async def _done(name: str, step: Step, night: Night) -> StepReport:
             raise
         log_fault(fault, trace_id=current_trace_id.get() or "", expected=refusal is not None)
         problem = (refusal or Internal()).slug()
-    outcome: Literal["done", "differences", "failed"] = "differences" if found.differences else "done"
+    outcome: Outcome = "differences" if found.differences else "done"
     return StepReport(
         step=name,
         outcome="failed" if problem else outcome,

@@ -136,12 +136,12 @@ async def _lock_order(
 ) -> tuple[Order, RetailCustomer] | None:
     """The order with its customer, who is locked; None if what is to be done shall wait for it."""
     orders, customers = OrderRepository(connection), RetailCustomerRepository(connection)
-    holds = settings.early_refunds == "hold" and isinstance(key, OrderName)
-    if holds and isinstance(key, OrderName):
-        await orders.take_turn(key)
+    name = key if settings.early_refunds == "hold" and isinstance(key, OrderName) else None
+    if name:
+        await orders.take_turn(name)
     place = await orders.find_customer_of(key)
     if place is None:
-        if holds:
+        if name:
             return None
         raise NotFound
     require_visible(await customers.get(place[0]), by, "orders:refund")

@@ -8,7 +8,7 @@ To add a kind:
    as the door would have answered it. A worker may die at any point and the work begin anew, so it must be harmless
    to repeat; `@in_one_transaction` is the simplest way: effect and result commit together.
 2. Name it in `kinds` below, by the operationId.
-3. Let the door offer it: `long_work: LongWorkDep` and `await long_work.run("erase_customer", request, work)`, as
+3. Let the door offer it: `long_work: LongWorkDep` and `await long_work.run("calculate_clv", request, work)`, as
    `regulars.api.long_work` says. A flow starts one by `Jobs(connection, clock).start("erase_customer", by=caller)`.
 """
 

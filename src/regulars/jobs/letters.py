@@ -41,6 +41,16 @@ def known_already(settings: Settings, address: str) -> Mail:
     return Mail(address, f"{settings.brand_name}: you are registered already", text)
 
 
+def password_reset(settings: Settings, address: str, token: str) -> Mail:
+    """The link by which somebody who forgot the password sets a new one."""
+    way = _way(settings, "reset-password", token=token)
+    text = (
+        f"Hello,\n\nsomebody asked for a new password for your account at {settings.brand_name}. To set one, open this"
+        f" page within an hour:\n\n{way}\n\nIf it was not you, do nothing: your password stays as it is.\n"
+    )
+    return Mail(address, f"A new password for {settings.brand_name}", text)
+
+
 def _way(settings: Settings, page: str, **parameters: str) -> str:
     """A link to a page that sends the token on, which the shop puts there."""
     if settings.public_url is None:

@@ -2,10 +2,13 @@
 
 from uuid import UUID
 
+from regulars.accounts.password_changes import PasswordService
+from regulars.accounts.passwords import PasswordHashing
 from regulars.customers.verifications import ArmedVerification, Verifications
 from regulars.flows.register_customer import arm_registration
 from regulars.jobs import letters
 from regulars.jobs.toolbox import Toolbox
+from regulars.kit.errors import OperatorError
 from regulars.kit.keyed_hashes import KeyedHashes
 
 
@@ -37,6 +40,21 @@ async def send_registration_proof(toolbox: Toolbox, verification_id: str) -> Non
     settings = toolbox.settings
     mail = letters.registration_proof(settings, address, token) if token else letters.known_already(settings, address)
     await toolbox.messenger.send_mail(mail)
+
+
+async def send_password_reset(toolbox: Toolbox, verification_id: str) -> None:
+    """Mail the link that sets a new password, unless a newer one was asked for or nobody has the account.
+
+    Raises:
+        OperatorError: there is no `public_url` for the link to begin with.
+    """
+    settings = toolbox.settings
+    if settings.public_url is None:
+        raise OperatorError("REGULARS_PUBLIC_URL is not set.", "Set it to where customers reach this installation.")
+    passwords = PasswordService(toolbox.database, settings, toolbox.clock, PasswordHashing())
+    if armed := await passwords.arm_reset(UUID(verification_id)):
+        address, token = armed
+        await toolbox.messenger.send_mail(letters.password_reset(settings, address, token))
 
 
 async def _arm(toolbox: Toolbox, verification_id: str) -> ArmedVerification | None:

@@ -20,9 +20,13 @@ from regulars.jobs.audits import start_audit_of_touched
 from regulars.jobs.faults import most_attempts, patient
 from regulars.jobs.kinds import kinds
 from regulars.jobs.nightly import start_when_due
-from regulars.jobs.password_mail import send_password_reset
 from regulars.jobs.privacy import erase_who_is_due
-from regulars.jobs.proofs import send_email_verification, send_phone_verification, send_registration_proof
+from regulars.jobs.proofs import (
+    send_email_verification,
+    send_password_reset,
+    send_phone_verification,
+    send_registration_proof,
+)
 from regulars.jobs.runs import Work, fail_forsaken, perform
 from regulars.jobs.toolbox import Toolbox
 

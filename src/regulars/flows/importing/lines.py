@@ -5,15 +5,12 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from regulars.flows.importing.rows import ImportProduct
+from regulars.flows.importing.rows import ImportProduct, product_fields
 from regulars.orders.lines import add_up, canonical_lines, complete_line, most_lines
 from regulars.orders.models import OrderLine, OrderTotals
 
 _number = re.compile(r"-?[0-9]{1,10}(\.[0-9]{1,4})?")
-_line_fields = frozenset(
-    ["sku", "quantity", "unit_price", "discount", "total", "name", "brand", "category", "department"]
-)
-_product_fields = ("name", "brand", "category", "department")
+_line_fields = frozenset(["sku", "quantity", "unit_price", "discount", "total", *product_fields])
 longest_text = 200
 
 
@@ -42,14 +39,14 @@ def read_lines(text: str, totals: Mapping[str, str], *, minor_units: int) -> tup
     amounts = _amounts(totals)
     if lines and amounts and not add_up(lines, amounts, minor_units=minor_units):
         raise LinesProblem("lines-sum")
-    return canonical_lines(lines), [_product(item) for item in objects if any(item.get(key) for key in _product_fields)]
+    return canonical_lines(lines), [_product(item) for item in objects if any(item.get(key) for key in product_fields)]
 
 
 def _line(item: Mapping[str, str | None], minor_units: int) -> OrderLine:
     if not _line_fields.issuperset(item) or not all(value is None or isinstance(value, str) for value in item.values()):
         raise ValueError("a line has fields of its own")
     sku = (item["sku"] or "").strip()
-    if not 0 < len(sku) <= longest_text or any(len(item.get(key) or "") > longest_text for key in _product_fields):
+    if not 0 < len(sku) <= longest_text or any(len(item.get(key) or "") > longest_text for key in product_fields):
         raise ValueError("a text of a line is missing or too long")
     quantity, total = _decimal(item["quantity"], 3), _decimal(item.get("total"), minor_units)
     unit_price, discount = _decimal(item.get("unit_price"), 4), _decimal(item.get("discount"), minor_units)
@@ -74,4 +71,4 @@ def _amounts(totals: Mapping[str, str]) -> OrderTotals | None:
 
 
 def _product(item: Mapping[str, str | None]) -> ImportProduct:
-    return ImportProduct((item["sku"] or "").strip(), *(item.get(key) or "" for key in _product_fields))
+    return ImportProduct((item["sku"] or "").strip(), *(item.get(key) or "" for key in product_fields))

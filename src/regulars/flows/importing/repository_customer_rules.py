@@ -14,16 +14,19 @@ from regulars.flows.importing.repository_rules import (
     rule,
     trimmed_rows,
 )
-from regulars.flows.importing.rows import address_fields, customers, profile_fields
+from regulars.flows.importing.rows import address_fields, customers, profile_fields, source_form
 from regulars.kit.database import Repository
 from regulars.kit.schemas import most_tags
 
-_source_form = "^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$"
 # A list in JSON, or words between bars.
 _tags = SQL("""
     CASE WHEN tags LIKE '[%' THEN ARRAY(SELECT btrim(tag) FROM jsonb_array_elements_text(tags::jsonb) AS tag)
         ELSE ARRAY(SELECT btrim(tag) FROM unnest(string_to_array(tags, '|')) AS tag) END
 """)
+# One that is repeated counts once, in its first place.
+_distinct_tags = SQL("""
+    ARRAY(SELECT tag FROM unnest({}) WITH ORDINALITY AS said (tag, place) GROUP BY tag ORDER BY min(place))
+""").format(_tags)
 # OFFSET 0: a cast must only ever see a text that passed its rule.
 _create_checked = SQL("""
     CREATE TEMP TABLE checked AS
@@ -49,7 +52,7 @@ class CustomerCheckingRepository(Repository):
         await self._execute(
             _create_checked.format(
                 now=Literal(now),
-                tags=_tags,
+                tags=_distinct_tags,
                 code=first_broken_rule(columns, _rules(now)),
                 rows=trimmed_rows(columns, customers.fields),
             )
@@ -78,7 +81,7 @@ def _rules(now: datetime) -> Iterator[Rule]:
             WHERE jsonb_typeof(value) <> 'null' AND (
                 source !~ {} OR jsonb_typeof(value) NOT IN ('string', 'number')
                 OR length(btrim(value #>> '{{}}')) NOT BETWEEN 1 AND 200)
-        )""").format(Literal(_source_form)),
+        )""").format(Literal(f"^{source_form}$")),
         "external-ids-format",
     )
     yield rule("referrer", SQL("length(referrer) > 200"), "referrer-unknown")

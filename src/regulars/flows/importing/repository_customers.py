@@ -74,11 +74,24 @@ _insert_further_claims = """
     WHERE batch = %(batch)s AND is_news
     ORDER BY kind, value
 """
+_create_referrals = """
+    CREATE TEMP TABLE referrals (customer_id uuid NOT NULL, referrer text NOT NULL, referrer_id uuid NOT NULL)
+"""
+_note_referrals = """
+    INSERT INTO referrals SELECT matched.customer_id, checked.referrer, matched.referrer_id
+    FROM matched JOIN checked USING (line)
+    WHERE matched.batch = %(batch)s AND matched.code IS NULL AND matched.referrer_id IS NOT NULL
+"""
+# A referrer who was new when the row was matched may have been written under another id, after looking again.
 _name_referrers = """
-    UPDATE customers SET referrer_customer_id = matched.referrer_id, updated_at = %(now)s,
-        version = customers.version + 1
-    FROM matched JOIN customers AS referrer ON referrer.id = matched.referrer_id
-    WHERE matched.code IS NULL AND customers.id = matched.customer_id AND customers.referrer_customer_id IS NULL
+    UPDATE customers SET referrer_customer_id = referrer.id, updated_at = %(now)s, version = customers.version + 1
+    FROM referrals
+    LEFT JOIN customer_identifiers AS numbered
+        ON numbered.kind = 'number' AND numbered.value = upper(referrals.referrer)
+    LEFT JOIN customer_identifiers AS named ON named.kind = %(own)s AND named.value = referrals.referrer
+    JOIN customers AS referrer
+        ON referrer.id = coalesce(numbered.customer_id, named.customer_id, referrals.referrer_id)
+    WHERE customers.id = referrals.customer_id AND customers.referrer_customer_id IS NULL
         AND customers.erased_at IS NULL
 """
 _tell_created = """
@@ -133,9 +146,21 @@ class CustomerWritingRepository(Repository):
             await self._execute(_insert_further_claims, facts)
         return filled
 
-    async def write_referrers(self) -> None:
-        """Name who brought whom, where nobody is named yet and both are written."""
-        await self._execute(_name_referrers, {"now": self._now})
+    async def begin_referrals(self) -> None:
+        """Make the table of who brought whom, which outlasts the matching: a referrer may be in a later batch."""
+        await self._execute(_create_referrals)
+
+    async def note_referrals(self, batch: Batch) -> None:
+        """Note who brought the customers of a batch."""
+        await self._execute(_note_referrals, {"batch": batch.number})
+
+    async def write_referrers(self, source: str) -> None:
+        """Name who brought whom, where nobody is named yet and both are written.
+
+        Args:
+            source: The system whose ids name referrers.
+        """
+        await self._execute(_name_referrers, {"now": self._now, "own": f"ext:{source}"})
 
     async def tell_created(self, batch: Batch, *, at: datetime) -> None:
         """Add an event for each new customer of a batch."""

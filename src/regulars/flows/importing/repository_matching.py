@@ -66,7 +66,8 @@ _create_matched_customers = SQL("""
 """)
 _create_further_ids = """
     CREATE TEMP TABLE further_ids AS
-    SELECT matched.line, matched.customer_id, wanted.kind, wanted.value, held.customer_id IS NULL AS is_news,
+    SELECT matched.line, matched.customer_id, wanted.kind, wanted.value,
+        held.customer_id IS NULL AND claims.customer_id IS NULL AS is_news,
         coalesce(held.customer_id, claims.customer_id,
             first_value(matched.customer_id) OVER (PARTITION BY wanted.kind, wanted.value ORDER BY matched.line)
         ) <> matched.customer_id AS is_taken

@@ -12,7 +12,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from regulars.flows.importing.repository_rules import amount, first_broken_rule, order_rules, trimmed_rows
 from regulars.flows.importing.result import Reject
-from regulars.flows.importing.rows import Subject, fields, money_fields
+from regulars.flows.importing.rows import Subject, money_fields, orders
 from regulars.kit.database import Repository
 from regulars.kit.money import minor_units
 from regulars.orders.repository_sql import content_hash
@@ -119,7 +119,7 @@ class StagingRepository(Repository):
                 currency=Literal(currency),
                 amounts=SQL(", ").join(amount(field, columns) for field in money_fields),
                 code=first_broken_rule(columns, rules),
-                rows=trimmed_rows(columns, fields),
+                rows=trimmed_rows(columns, orders.fields),
             )
         )
         await self._execute("ANALYZE checked (line, code, order_id, who)")

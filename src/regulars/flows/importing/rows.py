@@ -23,9 +23,10 @@ profile_fields = (
 )
 money_fields = ("total", "discount_total", "tax_total", "shipping_total")
 order_fields = ("currency", "status", "discount_total", "tax_total", "shipping_total", "channel", "lines")
-fields = required_fields + customer_fields + profile_fields + order_fields
 address_fields = ("address_line1", "address_line2")
 product_fields = ("name", "brand", "category", "department")
+source_form = "[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
+"""The name of a system, as a regular expression."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,13 @@ class Subject:
     nested: Mapping[str, type] = field(default_factory=dict)
 
 
-orders = Subject("orders", fields, required_fields, customer_fields, {"lines": list})
+orders = Subject(
+    "orders",
+    (*required_fields, *customer_fields, *profile_fields, *order_fields),
+    required_fields,
+    customer_fields,
+    {"lines": list},
+)
 customers = Subject(
     "customers",
     (*customer_fields, *profile_fields, *address_fields, "created_at", "tags", "referrer", "external_ids"),
@@ -59,7 +66,7 @@ points = Subject("points", (*customer_fields, "points", "expires_on"), ("points"
 
 
 class UnusableFile(OperatorError):  # noqa: N818 - named as the operator would say it
-    """A file that does not hold what it should, or cannot be read; nothing of it was written."""
+    """A file that does not hold what it should, or cannot be read."""
 
 
 class ImportRow(NamedTuple):

@@ -34,7 +34,7 @@ class ImportOptions:
         atomic: Write nothing if any line is rejected.
         award: Give the points of the programme for every paid order of the file that has earned none: now, as if it
             had been posted now.
-        events: Tell the outbox of new customers and orders. A history is none by default.
+        events: Tell the outbox of new customers and orders; without it only of points that were awarded.
     """
 
     atomic: bool = False
@@ -68,7 +68,11 @@ class ImportJob:
 
 
 class StagedImport(ABC):
-    """One import in its session. What differs between subjects is in the methods that a subclass must have."""
+    """One import in its session. What differs between subjects is in the methods that a subclass must have.
+
+    Attributes:
+        written: The batches that are done.
+    """
 
     def __init__(self, connection: Connection, job: ImportJob) -> None:
         self.job = job
@@ -80,7 +84,7 @@ class StagedImport(ABC):
             connection, clock=job.clock, columns=self.columns, subject=job.subject
         )
         self._people = PeopleRepository(connection)
-        self._written: list[Batch] = []
+        self.written: list[Batch] = []
 
     @abstractmethod
     async def check(self) -> int:
@@ -91,7 +95,7 @@ class StagedImport(ABC):
         """Find out what is to be done with each row, now that it is known whose it is."""
 
     async def prepare(self) -> None:  # noqa: B027 - not every subject needs it
-        """What the first transaction writes before its batches."""
+        """What the first transaction does before its batches; again if it fails and is begun anew."""
 
     @abstractmethod
     async def write(self, batch: Batch) -> Batch:
@@ -105,12 +109,12 @@ class StagedImport(ABC):
 
     async def run(self, on_reject: OnReject | None) -> ImportResult:
         """Read, check, write, and tell the rejects."""
-        started = perf_counter()
-        received = await self._read()
-        self.job.on_progress(Progress("checking", 0, received))
+        job, started = self.job, perf_counter()
+        received = await stage_rows(self.staging, job.rows, job.subject, job.settings, job.on_progress)
+        job.on_progress(Progress("checking", 0, received))
         repeated = await self.check()
         if not await self.staging.take_turn(wait=False):
-            self.job.on_progress(Progress("waiting", 0, received))
+            job.on_progress(Progress("waiting", 0, received))
             await self.staging.take_turn(wait=True)
         await self._find_out()
         is_written = await self._write(received)
@@ -120,30 +124,13 @@ class StagedImport(ABC):
                 on_reject(reject)
         return ImportResult(
             received=received,
-            created=sum(batch.created for batch in self._written),
-            updated=sum(batch.updated for batch in self._written),
-            unchanged=sum(batch.unchanged for batch in self._written) + (repeated if is_written else 0),
+            created=sum(batch.created for batch in self.written),
+            updated=sum(batch.updated for batch in self.written),
+            unchanged=sum(batch.unchanged for batch in self.written) + (repeated if is_written else 0),
             rejected=rejected,
-            customers_created=sum(batch.customers_created for batch in self._written),
+            customers_created=sum(batch.customers_created for batch in self.written),
             seconds=perf_counter() - started,
             is_written=is_written,
-        )
-
-    async def _read(self) -> int:
-        """Bring the rows into the session as texts; answers how many."""
-        settings, rows = self.job.settings, self.job.rows
-        try:
-            await self.staging.prepare_session(settings.store_timezone, self.job.subject)
-        except InvalidParameterValue as error:
-            raise OperatorError(
-                f"The database server does not know the time zone {settings.store_timezone}.",
-                "Set REGULARS_STORE_TIMEZONE to a name that pg_timezone_names lists.",
-            ) from error
-        text = CopyText(
-            self.columns, minor_units=minor_units(settings.currency), lines_are_canonical=rows.lines_are_canonical
-        )
-        return await self.staging.copy_rows(
-            self.columns, text.blocks(rows.rows), lambda count: self.job.on_progress(Progress("reading", count))
         )
 
     async def _find_out(self) -> None:
@@ -178,14 +165,14 @@ class StagedImport(ABC):
             for batch in together:
                 await self.customers.reserve_numbers(batch)
             async with self.connection.transaction():
-                if not self._written:
+                if not self.written:
                     await self.prepare()
                 done = [await self._write_one(batch) for batch in together]
             finished += done
-            self._written += done
+            self.written += done
             if not self.job.options.atomic:
                 await self._follow_up(done)
-            self.job.on_progress(Progress("writing", sum(batch.rows for batch in self._written), received))
+            self.job.on_progress(Progress("writing", sum(batch.rows for batch in self.written), received))
 
     async def _follow_up(self, batches: Sequence[Batch]) -> None:
         """Do what written batches lead to. They are not written again, so this must not be mistaken for a reason to."""
@@ -206,6 +193,30 @@ class StagedImport(ABC):
         if self.job.options.atomic:
             await self.follow_up(done)
         return done
+
+
+async def stage_rows(
+    staging: StagingRepository, rows: ImportRows, subject: Subject, settings: Settings, on_progress: OnProgress
+) -> int:
+    """Bring the rows of a file into the session as texts; answers how many.
+
+    Raises:
+        UnusableFile: they end in something that cannot be read.
+        OperatorError: the database server does not know the time zone of the store.
+    """
+    try:
+        await staging.prepare_session(settings.store_timezone, subject)
+    except InvalidParameterValue as error:
+        raise OperatorError(
+            f"The database server does not know the time zone {settings.store_timezone}.",
+            "Set REGULARS_STORE_TIMEZONE to a name that pg_timezone_names lists.",
+        ) from error
+    text = CopyText(
+        rows.columns, minor_units=minor_units(settings.currency), lines_are_canonical=rows.lines_are_canonical
+    )
+    return await staging.copy_rows(
+        rows.columns, text.blocks(rows.rows), lambda count: on_progress(Progress("reading", count))
+    )
 
 
 async def in_own_session(url: str, work: Callable[[Connection], Awaitable[ImportResult]]) -> ImportResult:
