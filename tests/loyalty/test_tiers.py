@@ -1,5 +1,5 @@
 from datetime import date
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -7,6 +7,7 @@ from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.bulk import BulkRejected
 from regulars.kit.errors import NotFound
 from regulars.kit.security import operator
+from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
 from regulars.loyalty.schemas import BulkLoyaltyTierUpdate
 from tests.loyalty.shop import Shop
 
@@ -92,3 +93,16 @@ async def test_a_review_sets_the_tiers_that_no_longer_fit(shop: Shop) -> None:
     assert await shop.tiers.review_tiers(by=operator) == 1
     tiers = [(await shop.balance(customer)).tier for customer in (returned, guest, owner)]
     assert tiers == ["bronze", "bronze", "gold"]
+
+
+async def test_a_tier_that_somebody_else_set_right_meanwhile_is_not_changed_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = await shop.member(points=10)
+
+    async def found_before(*_: object, **__: object) -> list[UUID]:
+        return [customer]
+
+    monkeypatch.setattr(LoyaltyAccountRepository, "get_accounts_to_review", found_before)
+    assert await shop.tiers.review_tiers(by=operator) == 0
+    assert await shop.accounts.get_tier_changes(customer) == []

@@ -71,9 +71,12 @@ class LoyaltyTransactionRepository(PostingRepository):
         since: datetime | None = None,
         until: datetime | None = None,
         before_seq: int | None = None,
-        limit: int = 50,
+        limit: int | None = 50,
     ) -> list[LoyaltyTransaction]:
-        """A customer's ledger, newest first; `since` <= created_at < `until`; `before_seq` continues a page."""
+        """A customer's ledger, newest first; `since` <= created_at < `until`; `before_seq` continues a page.
+
+        Without a `limit`, all of it.
+        """
         return await self._all(
             LoyaltyTransaction,
             """
@@ -86,7 +89,7 @@ class LoyaltyTransactionRepository(PostingRepository):
                 AND (%(since)s::timestamptz IS NULL OR t.created_at >= %(since)s)
                 AND (%(until)s::timestamptz IS NULL OR t.created_at < %(until)s)
                 AND (%(before)s::bigint IS NULL OR t.seq < %(before)s)
-            ORDER BY t.seq DESC LIMIT %(limit)s
+            ORDER BY t.seq DESC LIMIT %(limit)s::bigint
             """,
             {
                 "customer_id": customer_id,
@@ -131,7 +134,7 @@ class LoyaltyTransactionRepository(PostingRepository):
     async def get_expired_points(self, customer_ids: Sequence[UUID], *, now: datetime) -> dict[UUID, list[OpenLot]]:
         """Lots whose points have expired by the clock and are not written off yet, by customer."""
         due: dict[UUID, list[OpenLot]] = {}
-        for customer_id, lot_id, remaining, earned_at, expires_at in await self._rows(
+        for customer_id, *lot in await self._rows(
             """
             SELECT customer_id, id, remaining, earned_at, expires_at FROM point_lots
             WHERE customer_id = ANY (%s) AND remaining > 0 AND expires_at <= %s
@@ -139,16 +142,21 @@ class LoyaltyTransactionRepository(PostingRepository):
             """,
             [list(customer_ids), now],
         ):
-            due.setdefault(customer_id, []).append(OpenLot(lot_id, remaining, earned_at, expires_at))
+            due.setdefault(customer_id, []).append(OpenLot(*lot))
         return due
 
     async def get_customers_with_expired_points(self, *, now: datetime, limit: int) -> list[UUID]:
-        """Customers whose points have expired by the clock and are not written off yet, some of them."""
+        """Some customers whose points have expired by the clock and are not written off yet.
+
+        Without those under review: the guards may refuse what is written to them, and with it all of a batch.
+        """
         rows = await self._rows(
             """
             SELECT DISTINCT customer_id FROM (
-                SELECT customer_id FROM point_lots
-                WHERE remaining > 0 AND expires_at IS NOT NULL AND expires_at <= %s ORDER BY expires_at LIMIT %s
+                SELECT customer_id FROM point_lots AS l
+                WHERE remaining > 0 AND expires_at IS NOT NULL AND expires_at <= %s
+                    AND NOT EXISTS (SELECT FROM loyalty_reviews AS r WHERE r.customer_id = l.customer_id)
+                ORDER BY expires_at LIMIT %s
             ) AS due ORDER BY customer_id
             """,
             [now, limit],

@@ -116,16 +116,17 @@ class LoyaltyReportRepository(Repository):
             [customer_id],
         )
 
-    async def get_allocations(self, customer_id: UUID) -> list[AllocationRecord]:
-        """All that a customer's transactions did to lots, oldest first."""
+    async def get_allocations(self, customer_id: UUID, first_seq: int, last_seq: int) -> list[AllocationRecord]:
+        """What a customer's transactions of these numbers, both included, did to lots; oldest first."""
         return await self._all(
             AllocationRecord,
             """
             SELECT a.seq, a.lot_id, a.points FROM point_allocations AS a
             LEFT JOIN point_lots AS l ON l.customer_id = a.customer_id AND l.id = a.lot_id
-            WHERE a.customer_id = %s ORDER BY a.seq, l.expires_at, l.earned_at, l.id
+            WHERE a.customer_id = %s AND a.seq BETWEEN %s AND %s
+            ORDER BY a.seq, l.expires_at, l.earned_at, l.id
             """,
-            [customer_id],
+            [customer_id, first_seq, last_seq],
         )
 
     async def get_customers_with_points_expiring(

@@ -14,9 +14,9 @@ from regulars.kit.bulk import Atomic, Ids
 from regulars.kit.schemas import Day, Id, Instant, OneOf, Points, RequestSchema, ResponseSchema, Text
 from regulars.kit.security import Principal
 from regulars.loyalty.access import sees_notes
-from regulars.loyalty.models import LoyaltyTransaction, LoyaltyTransactionType
+from regulars.loyalty.models import ExpiryDays, LoyaltyTransaction, LoyaltyTransactionType
 
-ExpiryDays: TypeAlias = Annotated[int, Field(ge=1, le=3650)]
+StoreDays: TypeAlias = Annotated[int, Field(ge=1, le=3650)]
 ReasonCode: TypeAlias = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="A code, such as `goodwill`; no names.")
 ]
@@ -54,7 +54,7 @@ class LoyaltyPointsEarn(LoyaltyTransactionBase):
     customer_id: Id
     points: Points
     order_id: Id | None = Field(default=None, description="The order that earns; it can earn only once.")
-    expiry_days: ExpiryDays | None = Field(
+    expiry_days: StoreDays | None = Field(
         default=None, description="Store days until the points expire; null is never; absent is the programme's."
     )
 
@@ -74,9 +74,14 @@ class LoyaltyPointsAdjust(LoyaltyTransactionBase):
     points: Points
     adjustment_type: OneOf[AdjustmentType]
     reason: ReasonCode
-    expiry_days: ExpiryDays | None = Field(
+    expiry_days: StoreDays | None = Field(
         default=None, description="For added points: as in an award. Not for subtracted ones."
     )
+
+
+def expiry_days_of(request: LoyaltyPointsEarn | LoyaltyPointsAdjust) -> ExpiryDays:
+    """What a caller asks for: an absent field is the programme's, null is never."""
+    return request.expiry_days if "expiry_days" in request.model_fields_set else "programme"
 
 
 class LoyaltyRedemptionRestore(LoyaltyTransactionBase):
