@@ -12,7 +12,7 @@ from regulars.kit.validation import FieldError, Validation
 from regulars.orders.errors import OrderCancelled, RefundExceedsOrder
 from regulars.orders.models import FullOrder, NewRefund, Order, OrderLine, Refund, RefundLine, StoredLine
 from regulars.orders.schemas_refunds import RefundCreate, RefundLineCreate
-from regulars.orders.service import clock_tolerance
+from regulars.orders.service import clock_tolerance, money_faults
 
 
 def check_refund(refund: RefundCreate, settings: Settings, clock: Clock) -> None:
@@ -21,12 +21,7 @@ def check_refund(refund: RefundCreate, settings: Settings, clock: Clock) -> None
     Raises:
         Validation: it lies in the future, is in another currency, or has more decimals than the currency.
     """
-    digits, faults = minor_units(settings.currency), []
-    if refund.currency not in (None, settings.currency):
-        expected = f"must be {settings.currency}, the currency of this installation"
-        faults.append(FieldError("body", "/currency", "enum", expected))
-    if refund.amount is not None and -int(refund.amount.as_tuple().exponent) > digits:
-        faults.append(FieldError("body", "/amount", "format", f"must have at most {digits} decimals"))
+    faults = [*money_faults(refund.currency, {"/amount": refund.amount}, settings)]
     if refund.refunded_at is not None and refund.refunded_at > clock.now() + clock_tolerance:
         faults.append(FieldError("body", "/refunded_at", "range", "must not be in the future"))
     if faults:
