@@ -38,8 +38,8 @@ def complete_refund(refund: RefundCreate, known: FullOrder, *, now: datetime) ->
 
     Raises:
         OrderCancelled: nothing of the order can be refunded any more.
-        Validation: it names a line that the order does not have, or one that cost nothing.
-        RefundExceedsOrder: more than is left of the order, or of a line.
+        Validation: it names a line that the order does not have, or one of something that was brought back.
+        RefundExceedsOrder: more than is left of the order, or of a line; or nothing, as of a line that cost nothing.
     """
     order = known.order
     if order.cancelled_on is not None:
