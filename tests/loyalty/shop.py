@@ -129,6 +129,14 @@ class Shop:
     async def expiring(self, customer_id: UUID, *, days: int) -> list[Deadline]:
         return await self.loyalty.get_points_expiring_soon(customer_id, days=days, by=till)
 
+    async def tier_changes(self, customer_id: UUID) -> list[tuple[str, str, bool, str | None]]:
+        """Tier before and after, whether by hand, and why; oldest first."""
+        cursor = await self.connection.execute(
+            "SELECT tier_before, tier, is_manual, reason FROM loyalty_tier_changes WHERE customer_id = %s ORDER BY id",
+            [customer_id],
+        )
+        return await cursor.fetchall()
+
     def pass_midnight(self) -> None:
         """Half a second to the end of the store's day; it is over at the second look at the clock."""
         ends_at = self.clock.end_of(self.clock.today())

@@ -18,8 +18,7 @@ async def test_earning_lifts_the_tier_at_once(shop: Shop) -> None:
     await shop.earn(customer, 1)
     balance = await shop.balance(customer)
     assert (balance.tier, balance.next_tier, balance.points_to_next_tier) == ("silver", "gold", 40_000)
-    (change,) = await shop.accounts.get_tier_changes(customer)
-    assert (change.tier_before, change.tier, change.is_manual) == ("bronze", "silver", False)
+    assert await shop.tier_changes(customer) == [("bronze", "silver", False, None)]
 
 
 async def test_redeeming_and_expiry_do_not_touch_the_tier(shop: Shop) -> None:
@@ -55,7 +54,10 @@ async def test_a_tier_set_by_hand_ends_with_its_last_day(shop: Shop) -> None:
     await shop.earn(customer, 10)
     balance = await shop.balance(customer)
     assert (balance.tier, balance.tier_is_manual, balance.tier_until) == ("bronze", False, None)
-    assert [change.reason for change in await shop.accounts.get_tier_changes(customer)] == ["a guest", None]
+    assert await shop.tier_changes(customer) == [
+        ("bronze", "platinum", True, "a guest"),
+        ("platinum", "bronze", False, None),
+    ]
 
 
 async def test_many_tiers_are_set_at_once_with_an_outcome_for_each(shop: Shop) -> None:
@@ -105,4 +107,4 @@ async def test_a_tier_that_somebody_else_set_right_meanwhile_is_not_changed_agai
 
     monkeypatch.setattr(LoyaltyAccountRepository, "get_accounts_to_review", found_before)
     assert await shop.tiers.review_tiers(by=operator) == 0
-    assert await shop.accounts.get_tier_changes(customer) == []
+    assert await shop.tier_changes(customer) == []

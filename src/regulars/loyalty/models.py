@@ -95,10 +95,10 @@ class Programme:
 
 @dataclass(frozen=True)
 class LoyaltyAccount:
-    """A customer's account, locked against other writers, and whether the customer may use it.
+    """A customer's account as it was read, by most with a lock, and whether the customer may use it.
 
     `balance` includes points that have expired by the clock and were not yet written off. `is_under_review` is known
-    where the account was locked.
+    where `lock_accounts` read it; an award asks nobody.
     """
 
     customer_id: UUID

@@ -4,12 +4,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
 from regulars.formulas.points import OpenLot
 from regulars.kit.errors import NotFound
 from regulars.loyalty.models import Deadline, LotUse, LoyaltyTransaction, LoyaltyTransactionType
 from regulars.loyalty.repository_posting import PostingRepository
+
+_transactions = SQL("""
+    SELECT t.id, t.customer_id, t.seq, t.transaction_type, t.points, t.balance_before, t.balance_after,
+        t.qualifies, t.rule, t.reason_code, t.order_id, t.refund_id, t.reverses_transaction_id,
+        t.programme_version, t.expires_at, t.created_by, t.created_at, n.description, n.metadata
+    FROM loyalty_transactions AS t LEFT JOIN loyalty_notes AS n USING (customer_id, seq)
+""")
 
 
 class LoyaltyTransactionRepository(PostingRepository):
@@ -50,13 +58,7 @@ class LoyaltyTransactionRepository(PostingRepository):
         """
         found = await self._one(
             LoyaltyTransaction,
-            """
-            SELECT t.id, t.customer_id, t.seq, t.transaction_type, t.points, t.balance_before, t.balance_after,
-                t.qualifies, t.rule, t.reason_code, t.order_id, t.refund_id, t.reverses_transaction_id,
-                t.programme_version, t.expires_at, t.created_by, t.created_at, n.description, n.metadata
-            FROM loyalty_transactions AS t LEFT JOIN loyalty_notes AS n USING (customer_id, seq)
-            WHERE t.id = %s
-            """,
+            _transactions + SQL("WHERE t.id = %s"),
             [transaction_id],
         )
         if found is None:
@@ -79,18 +81,15 @@ class LoyaltyTransactionRepository(PostingRepository):
         """
         return await self._all(
             LoyaltyTransaction,
-            """
-            SELECT t.id, t.customer_id, t.seq, t.transaction_type, t.points, t.balance_before, t.balance_after,
-                t.qualifies, t.rule, t.reason_code, t.order_id, t.refund_id, t.reverses_transaction_id,
-                t.programme_version, t.expires_at, t.created_by, t.created_at, n.description, n.metadata
-            FROM loyalty_transactions AS t LEFT JOIN loyalty_notes AS n USING (customer_id, seq)
-            WHERE t.customer_id = %(customer_id)s
-                AND (%(type)s::text IS NULL OR t.transaction_type = %(type)s)
-                AND (%(since)s::timestamptz IS NULL OR t.created_at >= %(since)s)
-                AND (%(until)s::timestamptz IS NULL OR t.created_at < %(until)s)
-                AND (%(before)s::bigint IS NULL OR t.seq < %(before)s)
-            ORDER BY t.seq DESC LIMIT %(limit)s::bigint
-            """,
+            _transactions
+            + SQL("""
+                WHERE t.customer_id = %(customer_id)s
+                    AND (%(type)s::text IS NULL OR t.transaction_type = %(type)s)
+                    AND (%(since)s::timestamptz IS NULL OR t.created_at >= %(since)s)
+                    AND (%(until)s::timestamptz IS NULL OR t.created_at < %(until)s)
+                    AND (%(before)s::bigint IS NULL OR t.seq < %(before)s)
+                ORDER BY t.seq DESC LIMIT %(limit)s::bigint
+            """),
             {
                 "customer_id": customer_id,
                 "type": transaction_type,

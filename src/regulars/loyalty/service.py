@@ -112,6 +112,10 @@ class LoyaltyService:
             customer_id: Who is welcome.
             contacts: Keyed hashes of their e-mail address and phone number.
             by: Who asks.
+
+        Raises:
+            NotFound: there is no such customer.
+            CustomerInactive: the customer is deactivated.
         """
         await self._ledger.lock(customer_id, by=by)
         points = (await self._ledger.programmes.current()).welcome_bonus_points
