@@ -100,9 +100,11 @@ async def test_what_is_written_while_a_balance_is_explained_is_left_out_whole(
 
 
 async def test_campaigns_find_those_whose_points_expire_soon(shop: Shop) -> None:
-    soon, later, never = await shop.member(), await shop.member(), await shop.member()
+    soon, later, never, deleted = [await shop.member() for _ in range(4)]
     for days in (3, 5, 9):
         await shop.earn(soon, 10, expiry_days=days)
+    await shop.earn(deleted, 10, expiry_days=3)
+    await shop.connection.execute("UPDATE customers SET deleted_at = now() WHERE id = %s", [deleted])
     await shop.earn(later, 10, expiry_days=9)
     await shop.earn(never, 10, expiry_days=None)
     (found,) = await reports(shop).get_customers_with_points_expiring(days=7)
