@@ -83,9 +83,7 @@ async def test_a_failing_audit_stops_redemption_for_that_customer_only(
     assert await market.spendable(broken) == 95
 
 
-async def test_the_expiry_of_others_does_not_wait_for_who_does_not_add_up(
-    market: Shop, own_database_url: str
-) -> None:
+async def test_the_expiry_of_others_does_not_wait_for_who_does_not_add_up(market: Shop, own_database_url: str) -> None:
     broken, sound = [await committed(market, market.member()) for _ in range(2)]
     for customer in (broken, sound):
         await committed(market, market.earn(customer, 10, expiry_days=1))

@@ -97,9 +97,7 @@ class ClawBackService:
         """What a refund has done to the points; nothing if its order had earned none."""
         return await self._claw_backs.get_claw_backs(customer_id, refund_id)
 
-    async def _claw_back(
-        self, award: Award, refund: Refunded, due: int, *, now: datetime, by: Principal
-    ) -> ClawBack:
+    async def _claw_back(self, award: Award, refund: Refunded, due: int, *, now: datetime, by: Principal) -> ClawBack:
         account = await self._ledger.lock(award.customer_id, by=by, active=False)
         lots = await self._ledger.transactions.get_open_lots(award.customer_id)
         programme = await self._ledger.programmes.get(award.programme_version)
