@@ -230,7 +230,7 @@ most_json_bytes = 4096
 
 def _require_small(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if len(json.dumps(value).encode()) > most_json_bytes:
-        raise PydanticCustomError("length", "must be at most 4 KiB as JSON")
+        raise PydanticCustomError("too_long", "must be at most 4 KiB as JSON")
     return value
 
 
