@@ -1,7 +1,7 @@
 """Every benchmark, one after the other: `python -m benchmarks [--size toy|small|full]`.
 
 `toy` only shows that they run, two at a time; `small` takes a few minutes; `full` is what the goals speak of and takes
-half an hour. Writes benchmarks.md and benchmarks.jsonl; with `--only`, what other programs found before stays there.
+half an hour. Writes benchmarks.md and benchmarks.jsonl; with `--only`, what others found before stays there.
 """
 
 import argparse

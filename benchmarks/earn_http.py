@@ -84,9 +84,7 @@ def record_request(stage: Stage) -> tuple[list[Statement], Script]:
     id_sql = {name: f"lpad(:{name}::text, 32, '0')::uuid" for name in ("customer", "the_order")}
     made = {
         str(id_of(customer)): id_sql["customer"],
-        f"{{{id_of(customer)}}}": f"ARRAY[{id_sql['customer']}]",
         str(id_of(order)): id_sql["the_order"],
-        f"{{{id_of(order)}}}": f"ARRAY[{id_sql['the_order']}]",
         f"key-{order}": "'key-' || :the_order::text",
     }
     head = f"\\set customer random(0, {stage.customers - 1})\n\\set the_order random(1, 4611686018427387903)"

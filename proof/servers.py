@@ -80,15 +80,13 @@ class Installation:
         except httpx.TransportError:
             return False
 
-    def wait_until_ready(self) -> float:
-        """Wait until it is ready; returns the seconds that took.
+    def wait_until_ready(self) -> None:
+        """Wait until it is ready.
 
         Raises:
             CannotRunError: it does not get ready within a minute.
         """
-        start = time.monotonic()
         wait_for(self.is_ready, "the API is ready")
-        return time.monotonic() - start
 
     def api_processes(self) -> list[psutil.Process]:
         """The processes that answer requests."""

@@ -58,21 +58,17 @@ async def test_names_sort_by_time(folder: Path, outbox: OutboxMessenger, clock: 
     assert texts == ["first", "second", "third"]
 
 
-async def test_the_last_message_to_somebody_can_be_read(outbox: OutboxMessenger, folder: Path, clock: Clock) -> None:
+async def test_the_last_mail_to_somebody_can_be_read(outbox: OutboxMessenger, folder: Path, clock: Clock) -> None:
     subject = "Ihr Gutschein über 5 € 👋 " + "und mehr " * 20 + "Ende"
     for subject_line in ("Hello", subject):
         await outbox.send_mail(Mail("anna@example.com", subject_line, "Grüße\n"))
     await outbox.send_mail(Mail("eve@example.com", "Other", "Other\n"))
-    for text in ("one", "Grüße"):
-        await outbox.send_text(TextMessage("+4930123456", text))
     reader = OutboxMessenger(folder, sender, clock)
     assert reader.last_mail_to("anna@example.com") == Mail("anna@example.com", subject, "Grüße\n")
-    assert reader.last_text_to("+4930123456") == TextMessage("+4930123456", "Grüße")
     assert reader.last_mail_to("nobody@example.com") is None
-    assert reader.last_text_to("+4930123457") is None
 
 
-def test_where_nothing_was_written_there_is_no_last_message(outbox: OutboxMessenger) -> None:
+def test_where_nothing_was_written_there_is_no_last_mail(outbox: OutboxMessenger) -> None:
     assert outbox.last_mail_to("anna@example.com") is None
 
 

@@ -9,7 +9,7 @@ from regulars.kit.database import Connection, connect
 from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService
 from regulars.loyalty.service import LoyaltyService
-from tests.loyalty.shop import Shop
+from tests.loyalty.shop import Shop, check_guards
 
 
 @pytest.fixture
@@ -31,8 +31,7 @@ def loyalty(shop: Shop) -> LoyaltyService:
 
 
 async def require_sound(connection: Connection) -> None:
-    await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    await connection.execute("SET CONSTRAINTS ALL DEFERRED")
+    await check_guards(connection)
     audit = await AuditService(connection).audit_ledger()
     assert audit.counts == dict.fromkeys(audit.counts, 0)
 

@@ -1,8 +1,10 @@
 """A shop in a test: its services, and a clock that it can move."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,6 +31,22 @@ from regulars.loyalty.tiers import LoyaltyTierService
 from tests.factories.loyalty import make_member
 
 till = Principal(id=uuid4(), kind="client", role="service", scopes=scopes_of("service"))
+
+
+@dataclass(frozen=True)
+class PassingClock(Clock):
+    """A second passes between two looks at it."""
+
+    looks: Iterator[int] = field(default_factory=count)
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=next(self.looks))
+
+
+async def check_guards(connection: Connection) -> None:
+    """Let the guards look now, as they do at commit."""
+    await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    await connection.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 class Shop:
@@ -110,6 +128,19 @@ class Shop:
 
     async def expiring(self, customer_id: UUID, *, days: int) -> list[Deadline]:
         return await self.loyalty.get_points_expiring_soon(customer_id, days=days, by=till)
+
+    async def tier_changes(self, customer_id: UUID) -> list[tuple[str, str, bool, str | None]]:
+        """Tier before and after, whether by hand, and why; oldest first."""
+        cursor = await self.connection.execute(
+            "SELECT tier_before, tier, is_manual, reason FROM loyalty_tier_changes WHERE customer_id = %s ORDER BY id",
+            [customer_id],
+        )
+        return await cursor.fetchall()
+
+    def pass_midnight(self) -> None:
+        """Half a second to the end of the store's day; it is over at the second look at the clock."""
+        ends_at = self.clock.end_of(self.clock.today())
+        self.clock = PassingClock(self.clock.store_timezone, stopped_at=ends_at - timedelta(seconds=0.5))
 
     def wait(self, *, days: int = 0, to: datetime | None = None) -> None:
         self.clock = replace(self.clock, stopped_at=to or self.clock.now() + timedelta(days=days))

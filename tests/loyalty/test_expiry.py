@@ -6,10 +6,11 @@ import pytest
 from regulars.kit.clock import Clock
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
+from regulars.loyalty.closing import AccountClosing
 from regulars.loyalty.expiry import Expired, expire_all
 from regulars.loyalty.models import LoyaltyTransactionType as Kind
 from tests.conftest import RolledBackDatabase
-from tests.loyalty.shop import Shop
+from tests.loyalty.shop import Shop, check_guards
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,13 @@ async def test_points_expiring_soon_are_grouped_by_deadline(shop: Shop) -> None:
         (20, datetime(2026, 6, 20, 22, 0, tzinfo=UTC))
     ]
     assert await shop.ledger.get_expired_points([customer], now=shop.clock.now()) == {}
+
+
+async def test_an_account_that_is_closed_while_a_day_ends_loses_its_points_once(shop: Shop) -> None:
+    customer = await shop.member()
+    for days in (1, 2):
+        await shop.earn(customer, 10, expiry_days=days)
+    shop.wait(days=1)
+    shop.pass_midnight()
+    assert await AccountClosing(shop.connection, shop.clock).close(customer, by=operator) == 20
+    await check_guards(shop.connection)

@@ -14,7 +14,7 @@ from regulars.kit.database import Connection, connect
 from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService
 from regulars.loyalty.models import LoyaltyTransactionCreate, LoyaltyTransactionType
-from tests.loyalty.shop import Shop
+from tests.loyalty.shop import Shop, check_guards
 
 insert = """
     INSERT INTO loyalty_transactions (customer_id, seq, id, transaction_type, points, balance_before, balance_after,
@@ -126,8 +126,7 @@ async def victim(shop: Shop) -> UUID:
     await shop.earn(customer, 100, expiry_days=30)
     await shop.earn(customer, 50, expiry_days=60)
     await shop.redeem(customer, 30)
-    await shop.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    await shop.connection.execute("SET CONSTRAINTS ALL DEFERRED")
+    await check_guards(shop.connection)
     return customer
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from regulars.kit.security import operator as shop_owner
 from regulars.loyalty.errors import InsufficientPoints
 from regulars.loyalty.models import LoyaltyTransactionType as Kind
-from tests.loyalty.shop import Shop
+from tests.loyalty.shop import Shop, check_guards
 
 
 async def test_a_refund_of_spent_points_makes_debt_that_the_next_award_settles(shop: Shop) -> None:
@@ -58,6 +58,16 @@ async def test_expired_points_are_not_charged_twice(shop: Shop) -> None:
     (taken,) = await shop.refund(customer, order, "100")
     assert (taken.due, taken.expired, taken.taken) == (100, 70, 30)
     assert (await shop.balance(customer)).points_owed == 30
+
+
+async def test_a_refund_while_the_last_day_of_its_points_ends_takes_them_back(shop: Shop) -> None:
+    customer, order = await shop.member(), uuid4()
+    await shop.earn(customer, 100, expiry_days=1, order_id=order)
+    shop.wait(days=1)
+    shop.pass_midnight()
+    (taken,) = await shop.refund(customer, order, "100")
+    assert (taken.taken, taken.expired) == (100, 0)
+    await check_guards(shop.connection)
 
 
 async def test_points_that_expired_after_a_redemption_was_undone_are_not_charged(shop: Shop) -> None:

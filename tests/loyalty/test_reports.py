@@ -1,11 +1,16 @@
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from regulars.kit.clock import Clock
+from regulars.kit.database import connect
 from regulars.kit.errors import NotFound
 from regulars.kit.security import operator
+from regulars.kit.settings import Settings
 from regulars.loyalty.reports import LoyaltyReportService
+from regulars.loyalty.repository_reports import AllocationRecord, LoyaltyReportRepository
 from tests.loyalty.shop import Shop
 
 
@@ -76,10 +81,30 @@ async def test_a_balance_is_explained_at_the_counter(shop: Shop) -> None:
         await reports(shop).explain(uuid4(), by=operator)
 
 
+async def test_what_is_written_while_a_balance_is_explained_is_left_out_whole(
+    own_database_url: str, settings: Settings, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect(own_database_url) as counter, connect(own_database_url) as other:
+        async with other.transaction():
+            customer = await Shop(other, settings, clock).member(points=100)
+        read = LoyaltyReportRepository.get_allocations
+
+        async def read_late(repository: LoyaltyReportRepository, *which: Any) -> list[AllocationRecord]:
+            async with other.transaction():
+                await Shop(other, settings, clock).earn(customer, 5)
+            return await read(repository, *which)
+
+        monkeypatch.setattr(LoyaltyReportRepository, "get_allocations", read_late)
+        told = await LoyaltyReportService(counter, clock).explain(customer, by=operator)
+    assert [[part.points for part in entry.parts] for entry in told.transactions] == [[100]]
+
+
 async def test_campaigns_find_those_whose_points_expire_soon(shop: Shop) -> None:
-    soon, later, never = await shop.member(), await shop.member(), await shop.member()
+    soon, later, never, deleted = [await shop.member() for _ in range(4)]
     for days in (3, 5, 9):
         await shop.earn(soon, 10, expiry_days=days)
+    await shop.earn(deleted, 10, expiry_days=3)
+    await shop.connection.execute("UPDATE customers SET deleted_at = now() WHERE id = %s", [deleted])
     await shop.earn(later, 10, expiry_days=9)
     await shop.earn(never, 10, expiry_days=None)
     (found,) = await reports(shop).get_customers_with_points_expiring(days=7)

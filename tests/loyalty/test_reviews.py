@@ -8,12 +8,13 @@ import pytest
 
 from regulars.jobs.worker import run_worker
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, connect
+from regulars.kit.database import Connection, Database, connect
 from regulars.kit.jobs import Jobs
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.audit import AuditService, LedgerReview, audit_kind
 from regulars.loyalty.errors import AccountUnderReview
+from regulars.loyalty.expiry import Expired, expire_all
 from tests.conftest import as_owner
 from tests.loyalty.shop import Shop
 
@@ -38,6 +39,16 @@ async def edit_history(connection: Connection, customer_id: UUID, writer: UUID |
         await connection.execute("ALTER TABLE loyalty_transactions ENABLE ALWAYS TRIGGER note_added")
 
 
+async def edit_balance(connection: Connection, customer_id: UUID, points: int) -> None:
+    """Add points to a balance, with the guards switched off."""
+    async with as_owner(connection), connection.transaction():
+        await connection.execute("ALTER TABLE loyalty_accounts DISABLE TRIGGER note_changed")
+        await connection.execute(
+            "UPDATE loyalty_accounts SET balance = balance + %s WHERE customer_id = %s", [points, customer_id]
+        )
+        await connection.execute("ALTER TABLE loyalty_accounts ENABLE ALWAYS TRIGGER note_changed")
+
+
 async def committed(shop: Shop, step: Awaitable[Done]) -> Done:
     """What a step comes to, in a transaction of its own."""
     async with shop.connection.transaction():
@@ -49,11 +60,15 @@ async def reviewed(shop: Shop, **scope: object) -> LedgerReview:
     return await committed(shop, review)
 
 
-async def test_a_failing_audit_stops_redemption_for_that_customer_only(market: Shop) -> None:
+async def test_a_failing_audit_stops_redemption_for_that_customer_only(
+    market: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
     broken, sound = [await committed(market, market.member(points=100)) for _ in range(2)]
     [first] = await market.rows(broken)
     await edit_history(market.connection, broken, broken)
-    found = await reviewed(market)
+    with caplog.at_level("INFO"):
+        found = await reviewed(market)
+    assert f"the heads of the ledger: {found.audit.digest}" in caplog.messages
     assert found.under_review == (broken,)
     assert (found.audit.counts["hash_chain"], found.released) == (1, 0)
     with pytest.raises(AccountUnderReview):
@@ -66,6 +81,20 @@ async def test_a_failing_audit_stops_redemption_for_that_customer_only(market: S
     assert (mended.under_review, mended.audit.violations, mended.released) == ((), 0, 1)
     await committed(market, market.redeem(broken, 10))
     assert await market.spendable(broken) == 95
+
+
+async def test_the_expiry_of_others_does_not_wait_for_who_does_not_add_up(market: Shop, own_database_url: str) -> None:
+    broken, sound = [await committed(market, market.member()) for _ in range(2)]
+    for customer in (broken, sound):
+        await committed(market, market.earn(customer, 10, expiry_days=1))
+    await edit_balance(market.connection, broken, 1000)
+    market.wait(days=2)
+    assert (await reviewed(market)).under_review == (broken,)
+    async with Database(own_database_url, size=1) as database:
+        assert await expire_all(database, market.clock, by=operator) == Expired(customers=1, lots=1, points=10)
+        await edit_balance(market.connection, broken, -1000)
+        assert (await reviewed(market)).released == 1
+        assert await expire_all(database, market.clock, by=operator) == Expired(customers=1, lots=1, points=10)
 
 
 async def test_looking_changes_nothing(market: Shop) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -14,9 +15,10 @@ from regulars.loyalty.errors import (
     NotRestorable,
     SelfAdjustment,
 )
+from regulars.loyalty.limits import ClientLimits
 from regulars.loyalty.models import Deadline
 from regulars.loyalty.models import LoyaltyTransactionType as Kind
-from tests.loyalty.shop import Shop
+from tests.loyalty.shop import Shop, till
 
 
 async def test_earning_writes_one_row_and_moves_the_balance(shop: Shop) -> None:
@@ -157,6 +159,20 @@ async def test_staff_adjust_up_to_their_limit_and_never_themselves(shop: Shop) -
     owner = Principal(id=uuid4(), kind="user", role="admin", scopes=frozenset(), customer_id=customer)
     with pytest.raises(SelfAdjustment):
         await shop.adjust(customer, 1, by=owner)
+
+
+async def test_points_that_a_client_did_not_move_come_off_the_day_that_they_were_counted_on(shop: Shop) -> None:
+    await shop.connection.execute(
+        "INSERT INTO api_clients (id, name, secret_hash, scopes, source, created_at, updated_at)"
+        " VALUES (%s, 'till', '', '{}', 'till', now(), now())",
+        [till.id],
+    )
+    shop.pass_midnight()
+    limits, capped = ClientLimits(shop.connection, shop.clock), replace(till, max_points_per_day=100)
+    await limits.take(100, by=capped)
+    await limits.give_back(40, by=capped)
+    cursor = await shop.connection.execute("SELECT points FROM loyalty_client_days")
+    assert await cursor.fetchall() == [(60,)]
 
 
 async def test_restored_points_return_to_their_lots(shop: Shop) -> None:

@@ -1,5 +1,5 @@
 from datetime import date
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -7,6 +7,7 @@ from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.bulk import BulkRejected
 from regulars.kit.errors import NotFound
 from regulars.kit.security import operator
+from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
 from regulars.loyalty.schemas import BulkLoyaltyTierUpdate
 from tests.loyalty.shop import Shop
 
@@ -17,8 +18,7 @@ async def test_earning_lifts_the_tier_at_once(shop: Shop) -> None:
     await shop.earn(customer, 1)
     balance = await shop.balance(customer)
     assert (balance.tier, balance.next_tier, balance.points_to_next_tier) == ("silver", "gold", 40_000)
-    (change,) = await shop.accounts.get_tier_changes(customer)
-    assert (change.tier_before, change.tier, change.is_manual) == ("bronze", "silver", False)
+    assert await shop.tier_changes(customer) == [("bronze", "silver", False, None)]
 
 
 async def test_redeeming_and_expiry_do_not_touch_the_tier(shop: Shop) -> None:
@@ -54,7 +54,10 @@ async def test_a_tier_set_by_hand_ends_with_its_last_day(shop: Shop) -> None:
     await shop.earn(customer, 10)
     balance = await shop.balance(customer)
     assert (balance.tier, balance.tier_is_manual, balance.tier_until) == ("bronze", False, None)
-    assert [change.reason for change in await shop.accounts.get_tier_changes(customer)] == ["a guest", None]
+    assert await shop.tier_changes(customer) == [
+        ("bronze", "platinum", True, "a guest"),
+        ("platinum", "bronze", False, None),
+    ]
 
 
 async def test_many_tiers_are_set_at_once_with_an_outcome_for_each(shop: Shop) -> None:
@@ -92,3 +95,16 @@ async def test_a_review_sets_the_tiers_that_no_longer_fit(shop: Shop) -> None:
     assert await shop.tiers.review_tiers(by=operator) == 1
     tiers = [(await shop.balance(customer)).tier for customer in (returned, guest, owner)]
     assert tiers == ["bronze", "bronze", "gold"]
+
+
+async def test_a_tier_that_somebody_else_set_right_meanwhile_is_not_changed_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = await shop.member(points=10)
+
+    async def found_before(*_: object, **__: object) -> list[UUID]:
+        return [customer]
+
+    monkeypatch.setattr(LoyaltyAccountRepository, "get_accounts_to_review", found_before)
+    assert await shop.tiers.review_tiers(by=operator) == 0
+    assert await shop.tier_changes(customer) == []

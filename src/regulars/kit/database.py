@@ -189,7 +189,7 @@ class Database:
             except PoolTimeout as error:
                 if self._is_stuck() or _seconds() < give_up_at:
                     continue
-                if self._pool.get_stats().get("pool_size", 0) == 0 or not await is_reachable(self.url):
+                if self._pool.get_stats().get("pool_size", 0) == 0 or not await _is_reachable(self.url):
                     raise DatabaseUnavailable(retry_after=1) from error
                 raise Overloaded(retry_after=1) from error
             self._count(1)
@@ -208,7 +208,7 @@ def _seconds() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def is_reachable(url: str) -> bool:
+async def _is_reachable(url: str) -> bool:
     """Whether a server answers at this address within two seconds."""
     try:
         connection = await AsyncConnection.connect(url, connect_timeout=2)
@@ -230,13 +230,18 @@ async def connect(url: str) -> AsyncIterator[Connection]:
             runtime_conninfo(url, settings=_settings), autocommit=True, connect_timeout=10
         )
     except OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise OperatorError(
-            f"The database server cannot be reached ({reason}).",
-            "Check REGULARS_DATABASE_URL and that the server runs; unset it to use the embedded PostgreSQL.",
-        ) from error
+        raise server_away(error) from error
     async with connection:
         yield connection
+
+
+def server_away(error: OperationalError) -> OperatorError:
+    """What an operator is told who cannot connect."""
+    reason = str(error).strip().splitlines()[0]
+    return OperatorError(
+        f"The database server cannot be reached ({reason}).",
+        "Check REGULARS_DATABASE_URL and that the server runs; unset it to use the embedded PostgreSQL.",
+    )
 
 
 def recreate_database(url: str) -> None:

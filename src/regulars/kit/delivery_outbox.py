@@ -47,12 +47,6 @@ class OutboxMessenger:
         mails = (_read_mail(path) for path in sorted(self._folder.glob("*.eml"), reverse=True))
         return next((mail for mail in mails if mail.to == address), None)
 
-    def last_text_to(self, number: str) -> TextMessage | None:
-        """The text message to a number that was written last, by this or another process."""
-        paths = sorted(self._folder.glob("*.json"), reverse=True)
-        messages = (TextMessage(**json.loads(path.read_text(encoding="utf-8"))) for path in paths)
-        return next((message for message in messages if message.to == number), None)
-
     def _write(self, content: bytes, suffix: str) -> None:
         number, time = next(self._numbers), f"{self._clock.now():%Y%m%dT%H%M%S.%fZ}"
         path = self._folder / f"{time}-{number:06d}-{secrets.token_hex(4)}{suffix}"

@@ -10,17 +10,17 @@ from regulars.kit.settings import Settings
 
 @dataclass(frozen=True)
 class KeyedHashes:
-    """HMAC-SHA-256 under the secret of the installation.
+    """HMAC-SHA-256 under a secret of the installation.
 
-    What is stored by such a hash is found no more once `jwt_secret` is replaced, so it is for short-lived things:
-    counters of an hour or a day, codes of ten minutes.
+    What is stored by such a hash is found no more once the secret is replaced. That of `from_settings()` signs tokens
+    and will be, so it is for short-lived things: counters of an hour or a day, codes of ten minutes.
     """
 
     secret: bytes = field(repr=False)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The hashes of an installation.
+        """The hashes under `jwt_secret`.
 
         Raises:
             OperatorError: there is no secret.

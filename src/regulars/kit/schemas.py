@@ -4,6 +4,7 @@ Bodies are validated in Python mode, so that types which JSON lacks (ids, days, 
 parser here. Each accepts exactly the form that the API writes and refuses everything Pydantic would guess.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable
@@ -222,6 +223,19 @@ def _shows_nothing(character: str) -> bool:
         or character.isspace()
         or unicodedata.category(character) in {"Cf", "Cc", "Cs", "Cn"}
     )
+
+
+most_json_bytes = 4096
+
+
+def _require_small(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if len(json.dumps(value).encode()) > most_json_bytes:
+        raise PydanticCustomError("too_long", "must be at most 4 KiB as JSON")
+    return value
+
+
+small_json = AfterValidator(_require_small)
+"""Marks JSON that is kept as it comes: `Annotated[dict[str, Any], small_json]` has at most 4 KiB."""
 
 
 def _unique(items: list[Item]) -> list[Item]:

@@ -262,11 +262,6 @@ class Settings(BaseSettings):
         """The clock of the shop."""
         return Clock(ZoneInfo(self.store_timezone))
 
-    @property
-    def database_kind(self) -> Literal["embedded", "external"]:
-        """Whether we run PostgreSQL ourselves."""
-        return "external" if self.database_url else "embedded"
-
 
 def load_settings() -> Settings:
     """Read the settings.

@@ -5,7 +5,8 @@ from uuid import UUID
 from regulars.customers.errors import CustomerErased
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
-from regulars.loyalty.models import LoyaltyAccount, LoyaltyTransaction
+from regulars.loyalty.models import Deadline, LoyaltyAccount, LoyaltyTransaction
+from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
 
 
 def require_reach(customer_id: UUID, by: Principal, scope: str) -> None:
@@ -21,6 +22,23 @@ def require_reach(customer_id: UUID, by: Principal, scope: str) -> None:
     """
     if not (by.may(scope) or by.customer_id == customer_id):
         raise NotFound
+
+
+async def read_account(
+    accounts: LoyaltyAccountRepository, customer_id: UUID, by: Principal
+) -> tuple[LoyaltyAccount, list[Deadline]]:
+    """A customer's account and lots by deadline, for a caller who may know of them; without a lock.
+
+    Raises:
+        NotFound: there is no such customer, for this caller.
+        CustomerErased: the person was erased, for callers who may see identifiers.
+    """
+    require_reach(customer_id, by, "loyalty:read")
+    found = await accounts.get_account(customer_id)
+    if found is None:
+        raise NotFound
+    require_present(found[0], by)
+    return found
 
 
 def require_present(account: LoyaltyAccount, by: Principal) -> None:

@@ -15,10 +15,10 @@ from regulars.kit.database import Connection, Transactions
 from regulars.kit.errors import NotFound, Refusal
 from regulars.kit.security import Principal
 from regulars.loyalty.errors import AlreadyCredited, CustomerInactive
-from regulars.loyalty.ledger import Entry, ExpiryDays, PointsLedger
+from regulars.loyalty.ledger import Entry, PointsLedger
 from regulars.loyalty.limits import ClientLimits
-from regulars.loyalty.models import LoyaltyAccount, LoyaltyTransactionCreate, LoyaltyTransactionType, Programme
-from regulars.loyalty.plans import gain
+from regulars.loyalty.models import ExpiryDays, LoyaltyAccount, Programme
+from regulars.loyalty.plans import award
 from regulars.loyalty.retries import with_retries
 
 batch_accounts = 500
@@ -28,7 +28,7 @@ turns_at_once = 25
 
 @dataclass(frozen=True)
 class AwardLine:
-    """One line of a bulk award; as an award of its own."""
+    """One award of many."""
 
     customer_id: UUID
     points: int
@@ -45,7 +45,7 @@ class AwardLine:
 
 @dataclass(frozen=True)
 class AwardOutcome:
-    """What became of a line: its transaction, or the refusal it would have met alone."""
+    """What became of a line, by its place among the lines: its transaction, or why it was refused."""
 
     line: int
     transaction_id: UUID | None = None
@@ -109,7 +109,7 @@ class BulkAwardService:
         self,
         turn: Sequence[tuple[int, AwardLine]],
         accounts: Mapping[UUID, LoyaltyAccount],
-        orders: "_Orders",
+        orders: _Orders,
         programme: Programme,
         by: Principal,
     ) -> list[AwardOutcome]:
@@ -118,9 +118,9 @@ class BulkAwardService:
         accepted: list[tuple[int, Entry]] = []
         for number, line in turn:
             account = accounts.get(line.customer_id)
-            refusal = _refusal(line, account, orders)
-            if refusal or account is None:
-                refused.append(AwardOutcome(number, refusal=refusal or NotFound()))
+            refusal = _refusal(line, account, orders) if account else NotFound()
+            if account is None or refusal:
+                refused.append(AwardOutcome(number, refusal=refusal))
                 continue
             if line.order_id:
                 orders.seen.add(line.order_id)
@@ -134,29 +134,23 @@ class BulkAwardService:
         return refused + earned
 
     def _entry(self, account: LoyaltyAccount, line: AwardLine, programme: Programme, by: Principal) -> Entry:
-        create = LoyaltyTransactionCreate(
-            customer_id=line.customer_id,
-            transaction_type=LoyaltyTransactionType.EARNED,
-            points=line.points,
-            programme_version=programme.version,
-            qualifies=True,
-            rule=line.rule,
-            order_id=line.order_id,
-            created_by=by.id,
-            created_at=self._clock.now(),
-        )
         if line.expiry_days not in self._expiries:  # a calendar lookup for each line would be a fifth of our work
             self._expiries[line.expiry_days] = self._ledger.expiry(line.expiry_days, programme)
-        planned = gain(account, create, expires_at=self._expiries[line.expiry_days])
+        planned = award(
+            account,
+            line.points,
+            programme=programme,
+            rule=line.rule,
+            order_id=line.order_id,
+            expires_at=self._expiries[line.expiry_days],
+            by=by,
+            at=self._clock.now(),
+        )
         return Entry(account, planned, programme, line.description, line.metadata)
 
 
-def _refusal(
-    line: AwardLine,
-    account: LoyaltyAccount | None,
-    orders: "_Orders",
-) -> Refusal | None:
-    if account is None or account.is_gone:
+def _refusal(line: AwardLine, account: LoyaltyAccount, orders: _Orders) -> Refusal | None:
+    if account.is_gone:
         return NotFound()
     if not account.is_active:
         return CustomerInactive()

@@ -1,6 +1,7 @@
 """Closing the account of a person who is erased: by transactions, as everything in the ledger."""
 
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from regulars.kit.clock import Clock
@@ -33,34 +34,27 @@ class AccountClosing:
             return 0
         account, now = accounts[0], self._clock.now()
         if account.balance < 0:
-            await self._ledger.write(Entry(account, self._forgiveness(account, by)))
-            return account.balance
+            owed = -account.balance
+            forgiven = replace(_adjustment(account, owed, now=now, by=by), debt_change=owed)
+            await self._ledger.write(Entry(account, forgiven))
+            return -owed
         lots = await self._ledger.transactions.get_open_lots(customer_id)
-        await self._ledger.write_off_due(account, lots, by=by)
-        left = [(lot.id, lot.remaining) for lot in lots if not lot.is_due(now)]
-        points = sum(remaining for _, remaining in left)
+        left = await self._ledger.write_off_due(account, lots, now=now, by=by)
+        points = sum(lot.remaining for lot in left)
         if points:
-            closing = replace(
-                self._adjustment(account, LoyaltyTransactionType.ADJUSTED_SUB, by),
-                points=-points,
+            await self._ledger.write(
+                Entry(account, replace(_adjustment(account, -points, now=now, by=by), spends=True))
             )
-            await self._ledger.write(Entry(account, closing.taking(left)))
         return points
 
-    def _forgiveness(self, account: LoyaltyAccount, by: Principal) -> LoyaltyTransactionCreate:
-        owed = -account.balance
-        return replace(
-            self._adjustment(account, LoyaltyTransactionType.ADJUSTED_ADD, by), points=owed, debt_change=owed
-        )
 
-    def _adjustment(
-        self, account: LoyaltyAccount, kind: LoyaltyTransactionType, by: Principal
-    ) -> LoyaltyTransactionCreate:
-        return LoyaltyTransactionCreate(
-            customer_id=account.customer_id,
-            transaction_type=kind,
-            points=0,
-            reason_code=closing_reason,
-            created_by=by.id,
-            created_at=self._clock.now(),
-        )
+def _adjustment(account: LoyaltyAccount, points: int, *, now: datetime, by: Principal) -> LoyaltyTransactionCreate:
+    kind = LoyaltyTransactionType.ADJUSTED_ADD if points > 0 else LoyaltyTransactionType.ADJUSTED_SUB
+    return LoyaltyTransactionCreate(
+        customer_id=account.customer_id,
+        transaction_type=kind,
+        points=points,
+        reason_code=closing_reason,
+        created_by=by.id,
+        created_at=now,
+    )

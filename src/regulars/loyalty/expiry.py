@@ -37,7 +37,7 @@ class ExpiryService:
         self._ledger = PointsLedger(connection, clock)
 
     async def find_due(self, *, as_of: datetime) -> list[UUID]:
-        """Some customers with points that were due at `as_of` and are not written off."""
+        """Some customers with points that were due at `as_of` and are not written off; nobody under review."""
         return await self._ledger.transactions.get_customers_with_expired_points(now=as_of, limit=batch_lots)
 
     def due_at(self, as_of: datetime | None) -> Callable[[int], Awaitable[int]]:
@@ -85,7 +85,8 @@ class ExpiryService:
 async def expire_all(database: Transactions, clock: Clock, *, as_of: datetime | None = None, by: Principal) -> Expired:
     """Write off all that is due, batch by batch; several runs at once share the work.
 
-    Accounts that are busy are passed over first and waited for when nothing else is left.
+    Accounts that are busy are passed over first and waited for when nothing else is left. Whose points do not add up
+    is left alone until they do.
 
     Raises:
         Validation: `as_of` has not come yet.

@@ -20,7 +20,7 @@ from regulars.kit.security import Principal
 from regulars.loyalty.bulk import batch_accounts, turns_at_once
 from regulars.loyalty.ledger import Entry, PointsLedger
 from regulars.loyalty.models import LoyaltyAccount, LoyaltyTransactionCreate, LoyaltyTransactionType, Programme
-from regulars.loyalty.plans import gain, write_off
+from regulars.loyalty.plans import award, write_off
 from regulars.loyalty.refunds import ClawBackService, Refunded
 from regulars.loyalty.retries import with_retries
 
@@ -118,18 +118,17 @@ class HistoryService:
         earned_on = self._clock.day_of(event.at)
         if earned_on not in self._expiries:  # a calendar lookup for each award would be a fifth of our work
             self._expiries[earned_on] = self._ledger.expiry("programme", programme, earned_at=event.at)
-        create = LoyaltyTransactionCreate(
-            customer_id=account.customer_id,
-            transaction_type=LoyaltyTransactionType.EARNED,
-            points=event.points,
-            programme_version=programme.version,
-            qualifies=True,
+        planned = award(
+            account,
+            event.points,
+            programme=programme,
             rule="purchase",
             order_id=event.order_id,
-            created_by=by.id,
-            created_at=event.at,
+            expires_at=self._expiries[earned_on],
+            by=by,
+            at=event.at,
         )
-        return Entry(account, gain(account, create, expires_at=self._expiries[earned_on]), programme)
+        return Entry(account, planned, programme)
 
     def _redemption(
         self, account: LoyaltyAccount, event: PastRedemption, lots: Sequence[OpenLot], by: Principal
@@ -152,7 +151,7 @@ class HistoryService:
 async def write_histories(
     database: Transactions, clock: Clock, histories: History, *, by: Principal, at_once: int = 1
 ) -> None:
-    """Write the histories of any number of customers: in a transaction 500 of them, of each up to two events.
+    """Write the histories of any number of customers: in a transaction those of 500, of each up to 25 events.
 
     Customers with equally many events come together: a few with many would keep the others waiting.
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
 from uuid import UUID
 
 from regulars.formulas.points import OpenLot
@@ -16,6 +15,7 @@ from regulars.loyalty.access import require_present
 from regulars.loyalty.errors import CustomerInactive
 from regulars.loyalty.models import (
     AccountChange,
+    ExpiryDays,
     LoyaltyAccount,
     LoyaltyTransaction,
     LoyaltyTransactionCreate,
@@ -26,8 +26,6 @@ from regulars.loyalty.plans import write_off
 from regulars.loyalty.repository import LoyaltyTransactionRepository
 from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
 from regulars.loyalty.repository_programmes import ProgrammeRepository
-
-ExpiryDays: TypeAlias = int | Literal["programme"] | None
 
 
 @dataclass(frozen=True)
@@ -106,15 +104,8 @@ class PointsLedger:
         changes = [_change_of(entry) for entry in entries]
         written = await self.transactions.update_loyalty_points([entry.transaction for entry in entries], changes)
         moved = [
-            TierChange(
-                customer_id=change.customer_id,
-                tier_before=entry.account.tier,
-                tier=change.tier,
-                is_manual=False,
-                tier_until=None,
-                reason=None,
-                created_by=entry.transaction.created_by,
-                created_at=entry.transaction.created_at,
+            TierChange.of(
+                entry.account, change, created_by=entry.transaction.created_by, created_at=entry.transaction.created_at
             )
             for entry, change in zip(entries, changes, strict=True)
             if change.tier is not entry.account.tier
@@ -132,12 +123,21 @@ class PointsLedger:
             written[number] = replace(written[number], description=entry.description, metadata=entry.metadata)
         return written
 
-    async def write_off_due(self, account: LoyaltyAccount, lots: Sequence[OpenLot], *, by: Principal) -> None:
-        """Write off what has expired by the clock, before anything else is done with the lots."""
-        now = self.clock.now()
+    async def write_off_due(
+        self, account: LoyaltyAccount, lots: Sequence[OpenLot], *, now: datetime, by: Principal
+    ) -> list[OpenLot]:
+        """Write off the lots that have expired, before anything else is done with them; the others are returned.
+
+        Args:
+            account: Whose lots.
+            lots: As they were read under the account's lock.
+            now: The instant of whatever is done next: a lot must not expire between the two.
+            by: Who does it.
+        """
         due = [lot for lot in lots if lot.is_due(now)]
         if due:
             await self.write(Entry(account, write_off(account, due, now=now, by=by)))
+        return [lot for lot in lots if not lot.is_due(now)]
 
 
 def _usable(account: LoyaltyAccount, by: Principal, *, active: bool) -> LoyaltyAccount:

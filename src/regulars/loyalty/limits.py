@@ -1,5 +1,7 @@
 """How many points an API client may move: at once, and in a store day."""
 
+from datetime import date
+
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import Principal
@@ -17,6 +19,7 @@ class ClientLimits:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._clock = clock
         self._days = ClientDayRepository(connection)
+        self._counted_on: date | None = None
 
     async def take(self, points: int, *, largest: int | None = None, by: Principal) -> None:
         """Count points that are about to be moved. Only API clients have limits here.
@@ -34,10 +37,11 @@ class ClientLimits:
             raise LimitExceeded(limit=at_once, period="transaction")
         if in_a_day is None or by.id is None:
             return
-        if not await self._days.take(by.id, self._clock.today(), points, at_most=in_a_day):
+        self._counted_on = self._clock.today()
+        if not await self._days.take(by.id, self._counted_on, points, at_most=in_a_day):
             raise LimitExceeded(limit=in_a_day, period="day")
 
     async def give_back(self, points: int, *, by: Principal) -> None:
-        """Uncount points that were counted in this transaction and not moved."""
-        if by.max_points_per_day is not None and by.id is not None and points:
-            await self._days.give_back(by.id, self._clock.today(), points)
+        """Uncount points that `take` counted and that were not moved, on the day on which it counted them."""
+        if self._counted_on is not None and by.id is not None and points:
+            await self._days.give_back(by.id, self._counted_on, points)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self, TypeAlias
 from uuid import UUID
 
 from regulars.formulas.points import earning_base, points_earned
@@ -24,8 +24,10 @@ class LoyaltyTransactionType(StrEnum):
     REDEEM_RESTORED = "REDEEM_RESTORED"
 
 
-RefundPolicy = Literal["allow_debt", "cap_at_zero", "reduce_refund"]
-EarningBase = Literal["with_tax", "without_tax"]
+RefundPolicy: TypeAlias = Literal["allow_debt", "cap_at_zero", "reduce_refund"]
+EarningBase: TypeAlias = Literal["with_tax", "without_tax"]
+ExpiryDays: TypeAlias = int | Literal["programme"] | None
+"""Store days until points expire: so many, those of the programme, or None for never."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,10 @@ class Programme:
 
 @dataclass(frozen=True)
 class LoyaltyAccount:
-    """A customer's account, locked against other writers, and whether the customer may use it.
+    """A customer's account as it was read, by most with a lock, and whether the customer may use it.
 
     `balance` includes points that have expired by the clock and were not yet written off. `is_under_review` is known
-    where the account was locked.
+    where `lock_accounts` read it; an award asks nobody.
     """
 
     customer_id: UUID
@@ -283,7 +285,6 @@ class Award:
 
     transaction_id: UUID
     customer_id: UUID
-    rule: str
     points: int
     qualifies: bool
     programme_version: int
@@ -326,3 +327,25 @@ class TierChange:
     reason: str | None
     created_by: UUID | None
     created_at: datetime
+
+    @classmethod
+    def of(
+        cls,
+        account: LoyaltyAccount,
+        change: AccountChange,
+        *,
+        created_by: UUID | None,
+        created_at: datetime,
+        reason: str | None = None,
+    ) -> Self:
+        """What a change of an account is to its tier."""
+        return cls(
+            customer_id=account.customer_id,
+            tier_before=account.tier,
+            tier=change.tier,
+            is_manual=change.tier_is_manual,
+            tier_until=change.tier_until,
+            reason=reason,
+            created_by=created_by,
+            created_at=created_at,
+        )

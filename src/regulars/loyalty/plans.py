@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from regulars.formulas import points
 from regulars.formulas.points import OpenLot, settle_debt
@@ -14,6 +15,7 @@ from regulars.loyalty.models import (
     LoyaltyTransactionCreate,
     LoyaltyTransactionType,
     NewLot,
+    Programme,
 )
 
 
@@ -24,6 +26,32 @@ def gain(
     settled, kept = settle_debt(account.balance, create.points)
     lots = (NewLot(kept, expires_at),) if kept else ()
     return replace(create, expires_at=expires_at, new_lots=lots, debt_change=settled)
+
+
+def award(
+    account: LoyaltyAccount,
+    points: int,
+    *,
+    programme: Programme,
+    rule: str,
+    order_id: UUID | None,
+    expires_at: datetime | None,
+    by: Principal,
+    at: datetime,
+) -> LoyaltyTransactionCreate:
+    """An award with its points laid out. It counts for the tier, and keeps the programme that it was given by."""
+    create = LoyaltyTransactionCreate(
+        customer_id=account.customer_id,
+        transaction_type=LoyaltyTransactionType.EARNED,
+        points=points,
+        programme_version=programme.version,
+        qualifies=True,
+        rule=rule,
+        order_id=order_id,
+        created_by=by.id,
+        created_at=at,
+    )
+    return gain(account, create, expires_at=expires_at)
 
 
 def write_off(
@@ -73,13 +101,17 @@ def give_back(
     )
 
 
-def require_points(account: LoyaltyAccount, lots: Sequence[OpenLot], wanted: int, now: datetime) -> None:
+def require_points(account: LoyaltyAccount, due: Sequence[OpenLot], wanted: int) -> None:
     """Refuse a use of more points than can be spent by the clock.
+
+    Args:
+        account: Whose points.
+        due: Lots that have expired and are not written off.
+        wanted: Points to be used.
 
     Raises:
         InsufficientPoints: says how many can be spent and how many are owed.
     """
-    due = sum(lot.remaining for lot in lots if lot.is_due(now))
-    spendable = max(account.balance, 0) - due
+    spendable = max(account.balance, 0) - sum(lot.remaining for lot in due)
     if wanted > spendable:
         raise InsufficientPoints(spendable=spendable, points_owed=max(-account.balance, 0))

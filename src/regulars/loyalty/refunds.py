@@ -1,18 +1,17 @@
 """What a refund does to the points of its order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from regulars.formulas.points import OpenLot, claw_back_due, claw_back_expired, use
-from regulars.formulas.tiers import LoyaltyTier, tier_for
+from regulars.formulas.tiers import tier_for
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import Principal
 from regulars.loyalty.ledger import Entry, PointsLedger
 from regulars.loyalty.models import (
-    AccountChange,
     Award,
     ClawBack,
     LoyaltyAccount,
@@ -82,24 +81,23 @@ class ClawBackService:
         booked = await self._claw_backs.get_claw_backs(refund.customer_id, refund.refund_id)
         if booked:
             return booked
-        lots = await self._ledger.transactions.get_open_lots(refund.customer_id)
-        await self._ledger.write_off_due(account, lots, by=by)
+        now, lots = self._clock.now(), await self._ledger.transactions.get_open_lots(refund.customer_id)
+        await self._ledger.write_off_due(account, lots, now=now, by=by)
         made: list[ClawBack] = []
         for award in await self._claw_backs.get_awards(refund.customer_id, refund.order_id):
             due = claw_back_due(
                 award.points, refunded=refund.refunded_total, total=refund.order_total, already=award.due_before
             )
             if due:
-                made.append(await self._claw_back(award, refund, due, by=by))
-        await self._lower_lifetime(account, sum(claw_back.lifetime_points for claw_back in made), by=by)
+                made.append(await self._claw_back(award, refund, due, now=now, by=by))
+        await self._lower_lifetime(account, sum(claw_back.lifetime_points for claw_back in made), now=now, by=by)
         return made
 
     async def get_claw_backs(self, customer_id: UUID, refund_id: UUID) -> list[ClawBack]:
         """What a refund has done to the points; nothing if its order had earned none."""
         return await self._claw_backs.get_claw_backs(customer_id, refund_id)
 
-    async def _claw_back(self, award: Award, refund: Refunded, due: int, *, by: Principal) -> ClawBack:
-        now = self._clock.now()
+    async def _claw_back(self, award: Award, refund: Refunded, due: int, *, now: datetime, by: Principal) -> ClawBack:
         account = await self._ledger.lock(award.customer_id, by=by, active=False)
         lots = await self._ledger.transactions.get_open_lots(award.customer_id)
         programme = await self._ledger.programmes.get(award.programme_version)
@@ -134,20 +132,18 @@ class ClawBackService:
         await self._claw_backs.record(claw_back)
         return claw_back
 
-    async def _lower_lifetime(self, account: LoyaltyAccount, points: int, *, by: Principal) -> None:
+    async def _lower_lifetime(self, account: LoyaltyAccount, points: int, *, now: datetime, by: Principal) -> None:
         if points == 0:
             return
         programme = await self._ledger.programmes.current()
-        now, lifetime = self._clock.now(), account.lifetime_points - points
-        change = account.unchanged()
-        tier, is_manual, until = change.tier, change.tier_is_manual, change.tier_until
+        change = replace(account.unchanged(), lifetime_points=-points)
         if programme.downgrades_at_once and not account.has_manual_tier(now):
-            tier, is_manual, until = tier_for(lifetime, programme.thresholds), False, None
-        await self._ledger.accounts.update_loyalty_tier(
-            AccountChange(account.customer_id, -points, tier, is_manual, until), now=now
-        )
-        if tier is not account.tier:
-            await self._ledger.accounts.record_tier_changes([_downgrade(account, tier, now, by)])
+            tier = tier_for(account.lifetime_points - points, programme.thresholds)
+            change = replace(change, tier=tier, tier_is_manual=False, tier_until=None)
+        await self._ledger.accounts.update_loyalty_tier(change, now=now)
+        if change.tier is not account.tier:
+            lowered = TierChange.of(account, change, created_by=by.id, created_at=now)
+            await self._ledger.accounts.record_tier_changes([lowered])
 
 
 def _charge(award: Award, due: int, account: LoyaltyAccount, lots: list[OpenLot], programme: Programme) -> _Charge:
@@ -159,16 +155,3 @@ def _charge(award: Award, due: int, account: LoyaltyAccount, lots: list[OpenLot]
     room = min(account.balance, 0) - programme.debt_floor if programme.refund_policy == "allow_debt" else 0
     debt = min(short, max(room, 0))
     return _Charge(due, expired, short - debt, [*from_own, *from_others], debt)
-
-
-def _downgrade(account: LoyaltyAccount, tier: LoyaltyTier, now: datetime, by: Principal) -> TierChange:
-    return TierChange(
-        customer_id=account.customer_id,
-        tier_before=account.tier,
-        tier=tier,
-        is_manual=False,
-        tier_until=None,
-        reason=None,
-        created_by=by.id,
-        created_at=now,
-    )

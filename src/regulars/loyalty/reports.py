@@ -1,7 +1,7 @@
 """The programme in figures, and one customer's points in words."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
-from regulars.loyalty.access import require_present, require_reach
+from regulars.loyalty.access import read_account
 from regulars.loyalty.balance import balance_of
 from regulars.loyalty.models import LoyaltyBalance, LoyaltyTransaction, LoyaltyTransactionType
 from regulars.loyalty.repository import LoyaltyTransactionRepository
@@ -136,19 +136,13 @@ class LoyaltyReportService:
         Raises:
             NotFound: there is no such customer.
         """
-        require_reach(customer_id, by, "loyalty:read")
-        found = await self._accounts.get_account(customer_id)
-        if found is None:
-            raise NotFound
-        require_present(found[0], by)
-        account, deadlines = found
+        account, deadlines = await read_account(self._accounts, customer_id, by)
         thresholds = (await self._programmes.current()).thresholds
         balance = balance_of(account, deadlines, thresholds=thresholds, clock=self._clock)
+        # In this order, as tills go on meanwhile: what a transaction points to is there before it.
+        history = await self._transactions.get_customer_transactions(customer_id, limit=limit)
+        parts = await self._parts_of(history)
         lots = await self._reports.get_lots(customer_id)
-        parts: dict[int, list[AllocationRecord]] = defaultdict(list)
-        for part in await self._reports.get_allocations(customer_id):
-            parts[part.seq].append(part)
-        history = await self._transactions.get_customer_transactions(customer_id, limit=limit or account.last_seq + 1)
         teller = _Teller(self._clock, lots)
         return LedgerExplanation(
             balance=balance,
@@ -158,6 +152,15 @@ class LoyaltyReportService:
                 ExplainedTransaction(row, parts[row.seq], teller.sentence(row, parts[row.seq])) for row in history[::-1]
             ],
         )
+
+    async def _parts_of(self, history: Sequence[LoyaltyTransaction]) -> Mapping[int, list[AllocationRecord]]:
+        """What each of these transactions of a customer, newest first, did to lots; by its number."""
+        parts: dict[int, list[AllocationRecord]] = defaultdict(list)
+        if history:
+            newest, oldest = history[0], history[-1]
+            for part in await self._reports.get_allocations(newest.customer_id, oldest.seq, newest.seq):
+                parts[part.seq].append(part)
+        return parts
 
 
 _verbs = {

@@ -4,12 +4,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
 from regulars.formulas.points import OpenLot
 from regulars.kit.errors import NotFound
 from regulars.loyalty.models import Deadline, LotUse, LoyaltyTransaction, LoyaltyTransactionType
 from regulars.loyalty.repository_posting import PostingRepository
+
+_transactions = SQL("""
+    SELECT t.id, t.customer_id, t.seq, t.transaction_type, t.points, t.balance_before, t.balance_after,
+        t.qualifies, t.rule, t.reason_code, t.order_id, t.refund_id, t.reverses_transaction_id,
+        t.programme_version, t.expires_at, t.created_by, t.created_at, n.description, n.metadata
+    FROM loyalty_transactions AS t LEFT JOIN loyalty_notes AS n USING (customer_id, seq)
+""")
 
 
 class LoyaltyTransactionRepository(PostingRepository):
@@ -50,13 +58,7 @@ class LoyaltyTransactionRepository(PostingRepository):
         """
         found = await self._one(
             LoyaltyTransaction,
-            """
-            SELECT t.id, t.customer_id, t.seq, t.transaction_type, t.points, t.balance_before, t.balance_after,
-                t.qualifies, t.rule, t.reason_code, t.order_id, t.refund_id, t.reverses_transaction_id,
-                t.programme_version, t.expires_at, t.created_by, t.created_at, n.description, n.metadata
-            FROM loyalty_transactions AS t LEFT JOIN loyalty_notes AS n USING (customer_id, seq)
-            WHERE t.id = %s
-            """,
+            _transactions + SQL("WHERE t.id = %s"),
             [transaction_id],
         )
         if found is None:
@@ -71,23 +73,23 @@ class LoyaltyTransactionRepository(PostingRepository):
         since: datetime | None = None,
         until: datetime | None = None,
         before_seq: int | None = None,
-        limit: int = 50,
+        limit: int | None = 50,
     ) -> list[LoyaltyTransaction]:
-        """A customer's ledger, newest first; `since` <= created_at < `until`; `before_seq` continues a page."""
+        """A customer's ledger, newest first; `since` <= created_at < `until`; `before_seq` continues a page.
+
+        Without a `limit`, all of it.
+        """
         return await self._all(
             LoyaltyTransaction,
-            """
-            SELECT t.id, t.customer_id, t.seq, t.transaction_type, t.points, t.balance_before, t.balance_after,
-                t.qualifies, t.rule, t.reason_code, t.order_id, t.refund_id, t.reverses_transaction_id,
-                t.programme_version, t.expires_at, t.created_by, t.created_at, n.description, n.metadata
-            FROM loyalty_transactions AS t LEFT JOIN loyalty_notes AS n USING (customer_id, seq)
-            WHERE t.customer_id = %(customer_id)s
-                AND (%(type)s::text IS NULL OR t.transaction_type = %(type)s)
-                AND (%(since)s::timestamptz IS NULL OR t.created_at >= %(since)s)
-                AND (%(until)s::timestamptz IS NULL OR t.created_at < %(until)s)
-                AND (%(before)s::bigint IS NULL OR t.seq < %(before)s)
-            ORDER BY t.seq DESC LIMIT %(limit)s
-            """,
+            _transactions
+            + SQL("""
+                WHERE t.customer_id = %(customer_id)s
+                    AND (%(type)s::text IS NULL OR t.transaction_type = %(type)s)
+                    AND (%(since)s::timestamptz IS NULL OR t.created_at >= %(since)s)
+                    AND (%(until)s::timestamptz IS NULL OR t.created_at < %(until)s)
+                    AND (%(before)s::bigint IS NULL OR t.seq < %(before)s)
+                ORDER BY t.seq DESC LIMIT %(limit)s::bigint
+            """),
             {
                 "customer_id": customer_id,
                 "type": transaction_type,
@@ -131,7 +133,7 @@ class LoyaltyTransactionRepository(PostingRepository):
     async def get_expired_points(self, customer_ids: Sequence[UUID], *, now: datetime) -> dict[UUID, list[OpenLot]]:
         """Lots whose points have expired by the clock and are not written off yet, by customer."""
         due: dict[UUID, list[OpenLot]] = {}
-        for customer_id, lot_id, remaining, earned_at, expires_at in await self._rows(
+        for customer_id, *lot in await self._rows(
             """
             SELECT customer_id, id, remaining, earned_at, expires_at FROM point_lots
             WHERE customer_id = ANY (%s) AND remaining > 0 AND expires_at <= %s
@@ -139,16 +141,21 @@ class LoyaltyTransactionRepository(PostingRepository):
             """,
             [list(customer_ids), now],
         ):
-            due.setdefault(customer_id, []).append(OpenLot(lot_id, remaining, earned_at, expires_at))
+            due.setdefault(customer_id, []).append(OpenLot(*lot))
         return due
 
     async def get_customers_with_expired_points(self, *, now: datetime, limit: int) -> list[UUID]:
-        """Customers whose points have expired by the clock and are not written off yet, some of them."""
+        """Some customers whose points have expired by the clock and are not written off yet.
+
+        Without those under review: the guards may refuse what is written to them, and with it all of a batch.
+        """
         rows = await self._rows(
             """
             SELECT DISTINCT customer_id FROM (
-                SELECT customer_id FROM point_lots
-                WHERE remaining > 0 AND expires_at IS NOT NULL AND expires_at <= %s ORDER BY expires_at LIMIT %s
+                SELECT customer_id FROM point_lots AS l
+                WHERE remaining > 0 AND expires_at IS NOT NULL AND expires_at <= %s
+                    AND NOT EXISTS (SELECT FROM loyalty_reviews AS r WHERE r.customer_id = l.customer_id)
+                ORDER BY expires_at LIMIT %s
             ) AS due ORDER BY customer_id
             """,
             [now, limit],

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.sql import SQL
 
-from regulars.formulas.tiers import LoyaltyTier, TierThresholds
+from regulars.formulas.tiers import TierThresholds
 from regulars.kit.database import Connection, Repository
 from regulars.kit.logs import current_trace_id
 from regulars.loyalty.events import TierChanged
@@ -137,17 +137,6 @@ class LoyaltyAccountRepository(Repository):
                 self._tells,
             ],
         )
-
-    async def get_tier_changes(self, customer_id: UUID) -> list[TierChange]:
-        """A customer's tier history, oldest first."""
-        rows = await self._rows(
-            """
-            SELECT customer_id, tier_before, tier, is_manual, tier_until, reason, created_by, created_at
-            FROM loyalty_tier_changes WHERE customer_id = %s ORDER BY id
-            """,
-            [customer_id],
-        )
-        return [TierChange(row[0], LoyaltyTier(row[1]), LoyaltyTier(row[2]), *row[3:]) for row in rows]
 
     async def belongs_to(self, customer_id: UUID, user_id: UUID | None) -> bool:
         """Whether this login is the customer's own."""

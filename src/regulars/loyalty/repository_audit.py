@@ -205,9 +205,9 @@ class AuditRepository(Repository):
         """Be the only one, until the transaction ends, who decides who is under review."""
         await self._execute("SELECT pg_advisory_xact_lock(hashtextextended('regulars.review_ledger', 0))")
 
-    async def put_under_review(self, found: Mapping[UUID, Sequence[str]], *, now: datetime) -> int:
-        """Mark customers with the rules that they break; how many were not marked like that before."""
-        return await self._execute(
+    async def put_under_review(self, found: Mapping[UUID, Sequence[str]], *, now: datetime) -> None:
+        """Mark customers with the rules that they break; since when, stays as it was."""
+        await self._execute(
             """
             INSERT INTO loyalty_reviews (customer_id, rules, found_at)
             SELECT customer_id, string_to_array(rules, ' '), %s

@@ -17,8 +17,7 @@ class ClawBackRepository(Repository):
         return await self._all(
             Award,
             """
-            SELECT t.id AS transaction_id, t.customer_id, t.rule, t.points, t.qualifies, t.programme_version,
-                f.lot_id,
+            SELECT t.id AS transaction_id, t.customer_id, t.points, t.qualifies, t.programme_version, f.lot_id,
                 (SELECT coalesce(sum(due), 0)::bigint FROM point_clawbacks AS c
                  WHERE c.customer_id = t.customer_id AND c.award_id = t.id) AS due_before,
                 (SELECT coalesce(sum(due - expired), 0)::bigint FROM point_clawbacks AS c

@@ -116,16 +116,17 @@ class LoyaltyReportRepository(Repository):
             [customer_id],
         )
 
-    async def get_allocations(self, customer_id: UUID) -> list[AllocationRecord]:
-        """All that a customer's transactions did to lots, oldest first."""
+    async def get_allocations(self, customer_id: UUID, first_seq: int, last_seq: int) -> list[AllocationRecord]:
+        """What a customer's transactions of these numbers, both included, did to lots; oldest first."""
         return await self._all(
             AllocationRecord,
             """
             SELECT a.seq, a.lot_id, a.points FROM point_allocations AS a
             LEFT JOIN point_lots AS l ON l.customer_id = a.customer_id AND l.id = a.lot_id
-            WHERE a.customer_id = %s ORDER BY a.seq, l.expires_at, l.earned_at, l.id
+            WHERE a.customer_id = %s AND a.seq BETWEEN %s AND %s
+            ORDER BY a.seq, l.expires_at, l.earned_at, l.id
             """,
-            [customer_id],
+            [customer_id, first_seq, last_seq],
         )
 
     async def get_customers_with_points_expiring(
@@ -134,10 +135,12 @@ class LoyaltyReportRepository(Repository):
         """For campaigns: (customer, first deadline, points) of those with points that expire in a period, by id."""
         return await self._rows(
             """
-            SELECT customer_id, min(expires_at), sum(remaining)::bigint FROM point_lots
-            WHERE remaining > 0 AND expires_at > %(after)s AND expires_at <= %(until)s
-                AND (%(customer)s::uuid IS NULL OR customer_id > %(customer)s)
-            GROUP BY customer_id ORDER BY customer_id LIMIT %(limit)s
+            SELECT l.customer_id, min(l.expires_at), sum(l.remaining)::bigint
+            FROM point_lots AS l JOIN customers AS c ON c.id = l.customer_id
+            WHERE l.remaining > 0 AND l.expires_at > %(after)s AND l.expires_at <= %(until)s
+                AND c.deleted_at IS NULL AND c.erased_at IS NULL
+                AND (%(customer)s::uuid IS NULL OR l.customer_id > %(customer)s)
+            GROUP BY l.customer_id ORDER BY l.customer_id LIMIT %(limit)s
             """,
             {"after": after, "until": until, "customer": after_customer, "limit": limit},
         )

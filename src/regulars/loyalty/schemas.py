@@ -1,26 +1,23 @@
 """What callers send to the points ledger and what they get back."""
 
-import json
 from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Self, TypeAlias
 from uuid import UUID
 
-from pydantic import Field, JsonValue, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, JsonValue
 
 from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.bulk import Atomic, Ids
-from regulars.kit.schemas import Day, Id, Instant, OneOf, Points, RequestSchema, ResponseSchema, Text
+from regulars.kit.schemas import Day, Id, Instant, OneOf, Points, RequestSchema, ResponseSchema, Text, small_json
 from regulars.kit.security import Principal
 from regulars.loyalty.access import sees_notes
-from regulars.loyalty.models import LoyaltyTransaction, LoyaltyTransactionType
+from regulars.loyalty.models import ExpiryDays, LoyaltyTransaction, LoyaltyTransactionType
 
-ExpiryDays: TypeAlias = Annotated[int, Field(ge=1, le=3650)]
+StoreDays: TypeAlias = Annotated[int, Field(ge=1, le=3650)]
 ReasonCode: TypeAlias = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="A code, such as `goodwill`; no names.")
 ]
-metadata_bytes = 4096
 
 
 class AdjustmentType(StrEnum):
@@ -36,16 +33,9 @@ class LoyaltyTransactionBase(RequestSchema):
     description: Annotated[str, Text(500, lines=True)] | None = Field(
         default=None, description="Free text; kept apart, erased with the person."
     )
-    metadata: dict[str, JsonValue] | None = Field(
+    metadata: Annotated[dict[str, JsonValue], small_json] | None = Field(
         default=None, description="Up to 4 KiB as JSON; erased with the person."
     )
-
-    @field_validator("metadata")
-    @classmethod
-    def _not_too_long(cls, metadata: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
-        if len(json.dumps(metadata).encode()) > metadata_bytes:
-            raise PydanticCustomError("length", "must be at most 4 KiB as JSON")
-        return metadata
 
 
 class LoyaltyPointsEarn(LoyaltyTransactionBase):
@@ -54,7 +44,7 @@ class LoyaltyPointsEarn(LoyaltyTransactionBase):
     customer_id: Id
     points: Points
     order_id: Id | None = Field(default=None, description="The order that earns; it can earn only once.")
-    expiry_days: ExpiryDays | None = Field(
+    expiry_days: StoreDays | None = Field(
         default=None, description="Store days until the points expire; null is never; absent is the programme's."
     )
 
@@ -74,9 +64,14 @@ class LoyaltyPointsAdjust(LoyaltyTransactionBase):
     points: Points
     adjustment_type: OneOf[AdjustmentType]
     reason: ReasonCode
-    expiry_days: ExpiryDays | None = Field(
+    expiry_days: StoreDays | None = Field(
         default=None, description="For added points: as in an award. Not for subtracted ones."
     )
+
+
+def expiry_days_of(request: LoyaltyPointsEarn | LoyaltyPointsAdjust) -> ExpiryDays:
+    """What a caller asks for: an absent field is the programme's, null is never."""
+    return request.expiry_days if "expiry_days" in request.model_fields_set else "programme"
 
 
 class LoyaltyRedemptionRestore(LoyaltyTransactionBase):

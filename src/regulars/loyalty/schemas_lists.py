@@ -11,7 +11,7 @@ from regulars.kit.bulk import BulkProblem
 from regulars.kit.schemas import Day, Instant, Limit, OneOf, QuerySchema, RequestSchema, ResponseSchema
 from regulars.loyalty.bulk import AwardLine, AwardOutcome
 from regulars.loyalty.models import LoyaltyTransactionType
-from regulars.loyalty.schemas import LoyaltyPointsEarn
+from regulars.loyalty.schemas import LoyaltyPointsEarn, expiry_days_of
 
 most_lines = 5_000
 
@@ -65,7 +65,7 @@ class LoyaltyBulkEarn(RequestSchema):
                 award.customer_id,
                 award.points,
                 award.order_id,
-                award.expiry_days if "expiry_days" in award.model_fields_set else "programme",
+                expiry_days_of(award),
                 award.description,
                 award.metadata,
             )

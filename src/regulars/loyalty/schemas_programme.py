@@ -2,14 +2,15 @@
 
 import re
 from decimal import Decimal
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from regulars.kit.schemas import Instant, RequestSchema, ResponseSchema
-from regulars.loyalty.schemas import ExpiryDays
+from regulars.loyalty.models import EarningBase, RefundPolicy
+from regulars.loyalty.schemas import StoreDays
 
 
 def _number(digits: int, decimals: int) -> BeforeValidator:
@@ -41,13 +42,13 @@ class LoyaltyProgrammeUpdate(RequestSchema):
 
     based_on: int = Field(ge=1, description="The version that the change was made from.")
     points_per_unit: PointsPerUnit = Decimal(1)
-    earning_base: Literal["with_tax", "without_tax"] = "with_tax"
+    earning_base: EarningBase = "with_tax"
     earns_on_shipping: bool = False
-    expiry_days: ExpiryDays | None = None
-    restore_grace_days: ExpiryDays = 30
+    expiry_days: StoreDays | None = None
+    restore_grace_days: StoreDays = 30
     welcome_bonus_points: Bonus = 100
     point_value: PointValue = Decimal("0.01")
-    refund_policy: Literal["allow_debt", "cap_at_zero", "reduce_refund"] = "allow_debt"
+    refund_policy: RefundPolicy = "allow_debt"
     debt_floor: DebtFloor = -10_000_000
     silver_from: TierStart = 10_000
     gold_from: TierStart = 50_000
@@ -60,13 +61,13 @@ class LoyaltyProgrammeResponse(ResponseSchema):
 
     version: int = Field(description="Awards keep the version that they were given by.")
     points_per_unit: Decimal = Field(description="Points for one unit of the currency, rounded down.")
-    earning_base: Literal["with_tax", "without_tax"]
+    earning_base: EarningBase
     earns_on_shipping: bool
     expiry_days: int | None = Field(description="Store days until earned points expire; null is never.")
     restore_grace_days: int
     welcome_bonus_points: int
     point_value: Decimal = Field(description="What one point is worth, in the currency of the installation.")
-    refund_policy: Literal["allow_debt", "cap_at_zero", "reduce_refund"]
+    refund_policy: RefundPolicy
     debt_floor: int
     silver_from: int
     gold_from: int

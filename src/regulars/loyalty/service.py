@@ -11,20 +11,21 @@ from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
-from regulars.loyalty.access import require_present, require_reach
+from regulars.loyalty.access import read_account, require_reach
 from regulars.loyalty.balance import balance_of
 from regulars.loyalty.errors import AccountUnderReview, AlreadyCredited, LimitExceeded, NotRestorable, SelfAdjustment
-from regulars.loyalty.ledger import Entry, ExpiryDays, PointsLedger
+from regulars.loyalty.ledger import Entry, PointsLedger
 from regulars.loyalty.limits import ClientLimits
 from regulars.loyalty.models import (
     Deadline,
+    ExpiryDays,
     LoyaltyAccount,
     LoyaltyBalance,
     LoyaltyTransaction,
     LoyaltyTransactionCreate,
     LoyaltyTransactionType,
 )
-from regulars.loyalty.plans import gain, give_back, require_points
+from regulars.loyalty.plans import award, gain, give_back, require_points
 from regulars.loyalty.repository_bonuses import WelcomeBonusRepository
 from regulars.loyalty.schemas import (
     AdjustmentType,
@@ -32,6 +33,7 @@ from regulars.loyalty.schemas import (
     LoyaltyPointsEarn,
     LoyaltyPointsRedeem,
     LoyaltyRedemptionRestore,
+    expiry_days_of,
 )
 from regulars.loyalty.schemas_lists import LoyaltyTransactionQuery
 
@@ -64,7 +66,7 @@ class LoyaltyService:
             award.points,
             rule="purchase" if award.order_id else "award",
             order_id=award.order_id,
-            expiry_days=award.expiry_days if "expiry_days" in award.model_fields_set else "programme",
+            expiry_days=expiry_days_of(award),
             description=award.description,
             metadata=award.metadata,
             by=by,
@@ -110,6 +112,10 @@ class LoyaltyService:
             customer_id: Who is welcome.
             contacts: Keyed hashes of their e-mail address and phone number.
             by: Who asks.
+
+        Raises:
+            NotFound: there is no such customer.
+            CustomerInactive: the customer is deactivated.
         """
         await self._ledger.lock(customer_id, by=by)
         points = (await self._ledger.programmes.current()).welcome_bonus_points
@@ -167,8 +173,8 @@ class LoyaltyService:
         )
         if not is_gain:
             return await self._spend(account, create, adjustment.description, adjustment.metadata, by=by)
-        days: ExpiryDays = adjustment.expiry_days if "expiry_days" in adjustment.model_fields_set else "programme"
-        planned = gain(account, create, expires_at=self._ledger.expiry(days, await self._ledger.programmes.current()))
+        programme = await self._ledger.programmes.current()
+        planned = gain(account, create, expires_at=self._ledger.expiry(expiry_days_of(adjustment), programme))
         return await self._ledger.write(Entry(account, planned, None, adjustment.description, adjustment.metadata))
 
     async def restore_redemption(
@@ -291,18 +297,16 @@ class LoyaltyService:
         account, programme = await self._ledger.lock_for_award(customer_id, by=by)
         if order_id is not None:
             await self._require_uncredited(customer_id, order_id, rule)
-        create = LoyaltyTransactionCreate(
-            customer_id=customer_id,
-            transaction_type=LoyaltyTransactionType.EARNED,
-            points=points,
-            programme_version=programme.version,
-            qualifies=True,
+        planned = award(
+            account,
+            points,
+            programme=programme,
             rule=rule,
             order_id=order_id,
-            created_by=by.id,
-            created_at=self._clock.now(),
+            expires_at=self._ledger.expiry(expiry_days, programme),
+            by=by,
+            at=self._clock.now(),
         )
-        planned = gain(account, create, expires_at=self._ledger.expiry(expiry_days, programme))
         return await self._ledger.write(Entry(account, planned, programme, description, metadata))
 
     async def _require_uncredited(self, customer_id: UUID, order_id: UUID, rule: str) -> None:
@@ -321,22 +325,16 @@ class LoyaltyService:
         *,
         by: Principal,
     ) -> LoyaltyTransaction:
-        now, points = create.created_at, -create.points
-        due = (await self._ledger.transactions.get_expired_points([account.customer_id], now=now)).get(
-            account.customer_id, []
-        )
-        require_points(account, due, points, now)
-        await self._ledger.write_off_due(account, due, by=by)
+        now = create.created_at
+        expired = await self._ledger.transactions.get_expired_points([account.customer_id], now=now)
+        due = expired.get(account.customer_id, [])
+        require_points(account, due, -create.points)
+        await self._ledger.write_off_due(account, due, now=now, by=by)
         planned = replace(create, spends=True)
         return await self._ledger.write(Entry(account, planned, None, description, metadata))
 
     async def _read(self, customer_id: UUID, by: Principal) -> tuple[LoyaltyAccount, list[Deadline]]:
-        require_reach(customer_id, by, "loyalty:read")
-        found = await self._ledger.accounts.get_account(customer_id)
-        if found is None:
-            raise NotFound
-        require_present(found[0], by)
-        return found
+        return await read_account(self._ledger.accounts, customer_id, by)
 
     async def _require_may_adjust(self, adjustment: LoyaltyPointsAdjust, by: Principal) -> None:
         is_own = by.customer_id == adjustment.customer_id

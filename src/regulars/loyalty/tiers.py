@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import TypeAlias
 from uuid import UUID
 
 from regulars.formulas.tiers import LoyaltyTier, TierThresholds, tier_for
@@ -14,6 +15,8 @@ from regulars.kit.validation import Validation
 from regulars.loyalty.ledger import PointsLedger
 from regulars.loyalty.models import AccountChange, LoyaltyAccount, TierChange
 from regulars.loyalty.schemas import BulkLoyaltyTierUpdate
+
+_Changes: TypeAlias = Sequence[tuple[LoyaltyAccount, AccountChange]]
 
 
 class LoyaltyTierService:
@@ -56,8 +59,7 @@ class LoyaltyTierService:
             return account.tier
         else:
             change = _reviewed(account, thresholds)
-        if change != account.unchanged():
-            await self._write([account], [change], reason, by)
+        await self._write(_differing([(account, change)]), reason, by)
         return change.tier
 
     async def bulk_update_tier(self, update: BulkLoyaltyTierUpdate, *, by: Principal) -> BulkResult:
@@ -71,11 +73,12 @@ class LoyaltyTierService:
         found = {account.customer_id: account for account in await self._ledger.lock_many(update.customer_ids)}
         accounts = {id_: account for id_, account in found.items() if not account.is_gone}
         missing = {id_: NotFound() for id_ in update.customer_ids if id_ not in accounts}
-        changes = {id_: self._manual(account, update.tier, update.until) for id_, account in accounts.items()}
-        changed = [id_ for id_, change in changes.items() if change != accounts[id_].unchanged()]
+        changes = _differing(
+            [(account, self._manual(account, update.tier, update.until)) for account in accounts.values()]
+        )
+        changed = [account.customer_id for account, _ in changes]
         result = bulk_result(update.customer_ids, changed=changed, refused=missing, atomic=update.atomic)
-        if changed:
-            await self._write([accounts[id_] for id_ in changed], [changes[id_] for id_ in changed], update.reason, by)
+        await self._write(changes, update.reason, by)
         return result
 
     async def review_tiers(self, *, limit: int = 500, by: Principal) -> int:
@@ -85,10 +88,11 @@ class LoyaltyTierService:
         """
         now, thresholds = self._clock.now(), (await self._ledger.programmes.current()).thresholds
         ids = await self._ledger.accounts.get_accounts_to_review(now=now, thresholds=thresholds, limit=limit)
+        # Looked at again under the lock: before it, somebody else may have changed them.
         accounts = [account for account in await self._ledger.lock_many(ids) if not account.has_manual_tier(now)]
-        if accounts:
-            await self._write(accounts, [_reviewed(account, thresholds) for account in accounts], None, by)
-        return len(accounts)
+        changes = _differing([(account, _reviewed(account, thresholds)) for account in accounts])
+        await self._write(changes, None, by)
+        return len(changes)
 
     def require_end_ahead(self, until: date | None) -> None:
         """Refuse a last day that has passed.
@@ -103,26 +107,22 @@ class LoyaltyTierService:
         ends_at = self._clock.end_of(until) if until else None
         return AccountChange(account.customer_id, 0, tier, tier_is_manual=True, tier_until=ends_at)
 
-    async def _write(
-        self, accounts: Sequence[LoyaltyAccount], changes: Sequence[AccountChange], reason: str | None, by: Principal
-    ) -> None:
+    async def _write(self, changes: _Changes, reason: str | None, by: Principal) -> None:
+        if not changes:
+            return
         now = self._clock.now()
-        await self._ledger.accounts.bulk_update_tier(changes, now=now)
+        await self._ledger.accounts.bulk_update_tier([change for _, change in changes], now=now)
         await self._ledger.accounts.record_tier_changes(
             [
-                TierChange(
-                    customer_id=account.customer_id,
-                    tier_before=account.tier,
-                    tier=change.tier,
-                    is_manual=change.tier_is_manual,
-                    tier_until=change.tier_until,
-                    reason=reason,
-                    created_by=by.id,
-                    created_at=now,
-                )
-                for account, change in zip(accounts, changes, strict=True)
+                TierChange.of(account, change, created_by=by.id, created_at=now, reason=reason)
+                for account, change in changes
             ]
         )
+
+
+def _differing(changes: _Changes) -> _Changes:
+    """The changes that leave an account other than it was."""
+    return [(account, change) for account, change in changes if change != account.unchanged()]
 
 
 def _reviewed(account: LoyaltyAccount, thresholds: TierThresholds) -> AccountChange:

@@ -1,7 +1,6 @@
 """The schema as plain SQL, applied by Alembic."""
 
 from importlib.resources import files
-from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
@@ -11,7 +10,7 @@ from psycopg.errors import InsufficientPrivilege, LockNotAvailable, UndefinedTab
 from psycopg.sql import SQL, Identifier
 from sqlalchemy.exc import DBAPIError
 
-from regulars.kit.database import runtime_role
+from regulars.kit.database import runtime_role, server_away
 from regulars.kit.errors import OperatorError
 from regulars.migrations.rights import apply_rights, require_runtime_role
 
@@ -95,7 +94,7 @@ def _revision_seen_by(connection: Connection) -> str | None:
 
 def _config(url: str) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(str(files("regulars.migrations")))))
+    config.set_main_option("script_location", str(files("regulars.migrations")))
     config.attributes["url"] = url
     return config
 
@@ -108,10 +107,7 @@ def _connect(url: str) -> Connection:
     try:
         connection = connect(url, connect_timeout=10)
     except OperationalError as error:
-        raise OperatorError(
-            f"The database server cannot be reached ({str(error).strip().splitlines()[0]}).",
-            "Check REGULARS_DATABASE_URL and that the server runs; unset it to use the embedded PostgreSQL.",
-        ) from error
+        raise server_away(error) from error
     if connection.info.server_version < oldest_server_version:
         found = connection.info.server_version // 10000
         connection.close()

@@ -6,13 +6,13 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from regulars.kit.clock import Clock
-from regulars.kit.money import format_money, minor_units
+from regulars.kit.money import format_money, minor_units, round_money
 from regulars.kit.settings import Settings
 from regulars.kit.validation import FieldError, Validation
 from regulars.orders.errors import OrderCancelled, RefundExceedsOrder
 from regulars.orders.models import FullOrder, NewRefund, Order, OrderLine, Refund, RefundLine, StoredLine
 from regulars.orders.schemas_refunds import RefundCreate, RefundLineCreate
-from regulars.orders.service import clock_tolerance
+from regulars.orders.service import clock_tolerance, money_faults
 
 
 def check_refund(refund: RefundCreate, settings: Settings, clock: Clock) -> None:
@@ -21,12 +21,7 @@ def check_refund(refund: RefundCreate, settings: Settings, clock: Clock) -> None
     Raises:
         Validation: it lies in the future, is in another currency, or has more decimals than the currency.
     """
-    digits, faults = minor_units(settings.currency), []
-    if refund.currency not in (None, settings.currency):
-        expected = f"must be {settings.currency}, the currency of this installation"
-        faults.append(FieldError("body", "/currency", "enum", expected))
-    if refund.amount is not None and -int(refund.amount.as_tuple().exponent) > digits:
-        faults.append(FieldError("body", "/amount", "format", f"must have at most {digits} decimals"))
+    faults = [*money_faults(refund.currency, {"/amount": refund.amount}, settings)]
     if refund.refunded_at is not None and refund.refunded_at > clock.now() + clock_tolerance:
         faults.append(FieldError("body", "/refunded_at", "range", "must not be in the future"))
     if faults:
@@ -43,8 +38,8 @@ def complete_refund(refund: RefundCreate, known: FullOrder, *, now: datetime) ->
 
     Raises:
         OrderCancelled: nothing of the order can be refunded any more.
-        Validation: it names a line that the order does not have, or one that cost nothing.
-        RefundExceedsOrder: more than is left of the order, or of a line.
+        Validation: it names a line that the order does not have, or one of something that was brought back.
+        RefundExceedsOrder: more than is left of the order, or of a line; or nothing, as of a line that cost nothing.
     """
     order = known.order
     if order.cancelled_on is not None:
@@ -89,21 +84,16 @@ def shares_of_lines(lines: Sequence[OrderLine], paid: Decimal, *, minor_units: i
 
 
 def _complete_lines(wanted: Sequence[RefundLineCreate], known: FullOrder) -> list[RefundLine]:
-    order, digits = known.order, minor_units(known.order.currency)
-    shares = dict(
-        zip(
-            (line.line_number for line in known.lines),
-            shares_of_lines(known.lines, order.total - order.shipping_total, minor_units=digits),
-            strict=True,
-        )
-    )
-    lines, brought = {line.line_number: line for line in known.lines}, _brought_back(known.refunds)
+    order, lines = known.order, {line.line_number: line for line in known.lines}
+    paid, digits = order.total - order.shipping_total, minor_units(order.currency)
+    shares = dict(zip(lines, shares_of_lines(known.lines, paid, minor_units=digits), strict=True))
+    before = _brought_back(known.refunds)
     found: list[RefundLine] = []
     for place, line in enumerate(wanted):
         bought = lines.get(line.line_number)
         if bought is None or bought.quantity <= 0 or shares[line.line_number] < 0:
             raise Validation.at(f"/lines/{place}/line_number", "range", "must be a line that was bought")
-        found.append(_part_of(bought, line.quantity, brought[line.line_number], shares[line.line_number], order))
+        found.append(_part_of(bought, line.quantity, before[line.line_number], shares[line.line_number], order))
     return found
 
 
@@ -112,9 +102,8 @@ def _part_of(bought: StoredLine, wanted: Decimal | None, before: Decimal, share:
     quantity = bought.quantity - before if wanted is None else wanted
     if not 0 < quantity <= bought.quantity - before:
         raise _exceeds(order)
-    step = Decimal(1).scaleb(-minor_units(order.currency))
     until_now, after = (
-        (share * part / bought.quantity).quantize(step, ROUND_HALF_UP) for part in (before, before + quantity)
+        round_money(share * part / bought.quantity, order.currency) for part in (before, before + quantity)
     )
     return RefundLine(bought.line_number, quantity, after - until_now)
 

@@ -1,6 +1,5 @@
 """What callers send and read about orders."""
 
-import json
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -10,22 +9,30 @@ from pydantic_core import PydanticCustomError
 
 from regulars.customers.schemas import CustomerNumberText, EmailText, PhoneText
 from regulars.kit.money import format_money
-from regulars.kit.schemas import Day, Id, Instant, Money, MoneyText, RequestSchema, ResponseSchema, Source, Text
+from regulars.kit.schemas import (
+    Day,
+    Id,
+    Instant,
+    Money,
+    MoneyText,
+    RequestSchema,
+    ResponseSchema,
+    Source,
+    Text,
+    small_json,
+)
 from regulars.orders.lines import most_lines
 from regulars.orders.models import (
     FullOrder,
     NewOrder,
     NewOrderStatus,
     OrderLine,
-    OrderName,
     OrderStatus,
     OrderTotals,
     StoredLine,
 )
 from regulars.orders.quantities import Quantity, plain
 from regulars.orders.schemas_refunds import OrderRefund, refunds_of
-
-metadata_bytes = 4096
 
 
 class OrderLineCreate(RequestSchema):
@@ -81,7 +88,9 @@ class OrderCreate(RequestSchema):
     shipping_total: Money = Decimal(0)
     status: NewOrderStatus = "paid"
     channel: Annotated[str, Text(100)] | None = None
-    metadata: dict[str, Any] | None = Field(default=None, description="Whatever you want to find again; up to 4 KiB.")
+    metadata: Annotated[dict[str, Any], small_json] | None = Field(
+        default=None, description="Whatever you want to find again; up to 4 KiB."
+    )
     lines: list[OrderLineCreate] = Field(default=[], max_length=most_lines)
 
     @model_validator(mode="after")
@@ -113,17 +122,6 @@ class OrderCreate(RequestSchema):
             metadata=self.metadata,
             lines=lines,
         )
-
-    def name_in(self, source: str) -> OrderName:
-        """How its source knows the order."""
-        return OrderName(source, self.external_id)
-
-    @field_validator("metadata")
-    @classmethod
-    def _not_too_long(cls, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
-        if len(json.dumps(metadata).encode()) > metadata_bytes:
-            raise PydanticCustomError("too_long", "must be at most 4 KiB as JSON")
-        return metadata
 
 
 class OrderLineResponse(ResponseSchema):

@@ -1,7 +1,6 @@
 """What callers send and read about refunds and cancellations."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -78,11 +77,6 @@ class OrderRefund(ResponseSchema):
     lines: list[RefundLineResponse]
     created_at: Instant
 
-    @classmethod
-    def of_refund(cls, refund: Refund, currency: str) -> "OrderRefund":
-        """The refund with its amounts as texts."""
-        return OrderRefund.model_validate(_members(refund, currency))
-
 
 class RefundResponse(OrderRefund):
     """A refund, its order after it, and what it did to the customer's points."""
@@ -119,7 +113,7 @@ class RefundResponse(OrderRefund):
 
 def refunds_of(refunds: Sequence[Refund], currency: str) -> list[OrderRefund]:
     """Refunds as their order shows them."""
-    return [OrderRefund.of_refund(refund, currency) for refund in refunds]
+    return [OrderRefund.model_validate(_members(refund, currency)) for refund in refunds]
 
 
 def _members(refund: Refund, currency: str) -> dict[str, object]:
@@ -130,7 +124,7 @@ def _members(refund: Refund, currency: str) -> dict[str, object]:
             {
                 "line_number": line.line_number,
                 "quantity": plain(line.quantity),
-                "amount": format_money(Decimal(line.amount), currency),
+                "amount": format_money(line.amount, currency),
             }
             for line in refund.lines
         ],

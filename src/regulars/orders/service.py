@@ -1,7 +1,7 @@
 """The rules of new orders: who may send them, and what makes sense; and orders as callers read them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
@@ -50,7 +50,7 @@ def check_order(order: OrderCreate, settings: Settings, clock: Clock) -> Sequenc
             add up; lists everything that is wrong.
     """
     digits = minor_units(settings.currency)
-    faults = [*_faults(order, settings.currency, digits)]
+    faults = [*money_faults(order.currency, _amounts(order), settings)]
     if order.ordered_at > clock.now() + clock_tolerance:
         faults.append(FieldError("body", "/ordered_at", "range", "must not be in the future"))
     lines = [] if faults else list(_complete(order.lines, digits, faults))
@@ -61,19 +61,29 @@ def check_order(order: OrderCreate, settings: Settings, clock: Clock) -> Sequenc
     return lines
 
 
-def _faults(order: OrderCreate, currency: str, digits: int) -> Iterator[FieldError]:
-    if order.currency not in (None, currency):
-        yield FieldError("body", "/currency", "enum", f"must be {currency}, the currency of this installation")
-    amounts = {f"/{name}": amount for name, amount in asdict(order.totals()).items()}
-    for place, line in enumerate(order.lines):
-        amounts |= {f"/lines/{place}/discount": line.discount, f"/lines/{place}/total": line.total}
+def money_faults(
+    currency: str | None, amounts: Mapping[str, Decimal | None], settings: Settings
+) -> Iterator[FieldError]:
+    """Another currency than the installation's, and amounts with more decimals than that has.
+
+    Args:
+        currency: As it was sent; None is the installation's.
+        amounts: By where they stand in the body; None was not sent.
+        settings: Of the installation.
+    """
+    if currency not in (None, settings.currency):
+        yield FieldError("body", "/currency", "enum", f"must be {settings.currency}, the currency of this installation")
+    digits = minor_units(settings.currency)
     for pointer, amount in amounts.items():
-        if amount is not None and _decimals(amount) > digits:
+        if amount is not None and -int(amount.as_tuple().exponent) > digits:
             yield FieldError("body", pointer, "format", f"must have at most {digits} decimals")
 
 
-def _decimals(amount: Decimal) -> int:
-    return -int(amount.as_tuple().exponent)
+def _amounts(order: OrderCreate) -> Mapping[str, Decimal | None]:
+    amounts: dict[str, Decimal | None] = {f"/{name}": amount for name, amount in asdict(order.totals()).items()}
+    for place, line in enumerate(order.lines):
+        amounts |= {f"/lines/{place}/discount": line.discount, f"/lines/{place}/total": line.total}
+    return amounts
 
 
 def _complete(lines: list[OrderLineCreate], digits: int, faults: list[FieldError]) -> Iterator[OrderLine]:
