@@ -46,7 +46,7 @@ programs: dict[str, dict[Size, str]] = {
     "scoring": {
         "toy": "--customers 2000 --orders 3 --rounds 0 --method model",
         "small": "--customers 30000 --orders 8 --rounds 2 --method model",
-        "full": "--customers 1000000 --orders 8 --rounds 2 --method model",
+        "full": "--customers 1000000 --orders 8 --rounds 1 --method model",
     },
     "search": {
         "toy": "--customers 2000 --queries 60 --rounds 1",
