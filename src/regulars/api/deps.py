@@ -18,8 +18,8 @@ from regulars.kit.settings import Settings
 async def open_transaction(request: Request) -> Connection:
     """One transaction for the request: committed before the answer leaves, rolled back when the endpoint raises.
 
-    The route ends it. As a generator it would be ended by the framework, at twice the price: in shields against a
-    cancellation from which our own deadline spares a commit.
+    The route ends it. As a generator it would be ended by the framework, which shields it against a cancellation from
+    which our own deadline spares a commit.
     """
     at_end: AsyncExitStack = request.state.at_end
     return await at_end.enter_async_context(request.app.state.database.transaction())
