@@ -8,7 +8,11 @@ import argparse
 import asyncio
 import json
 import random
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain, islice
 from time import perf_counter
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -18,6 +22,7 @@ import uvloop
 from benchmarks.report import percentile
 
 Kind = Literal["earn", "order"]
+made_before_per_second = 1500
 
 
 def request_bytes(kind: Kind, host: str, token: str, customer: int, order: int) -> bytes:
@@ -59,41 +64,91 @@ def id_of(number: int) -> UUID:
     return UUID(f"{number:032d}")
 
 
-async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """Status and body of the next answer."""
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
-    return int(head.split(b" ")[1]), await reader.readexactly(length)
+class Caller(asyncio.Protocol):
+    """One connection that sends its requests one after the other.
+
+    Attributes:
+        taken: Seconds from each request to its answer.
+        shed: Requests that were refused because of load.
+        ended: Done when the time is over; fails with the first answer that nobody expected.
+    """
+
+    def __init__(self, requests: Iterator[bytes], until: float) -> None:
+        self.taken: list[float] = []
+        self.shed = 0
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._requests, self._until = requests, until
+        self._answer, self._started = b"", 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # it is a TCP connection
+        """Send the first one."""
+        self._transport = transport
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        """Note the answer, once all of it is there, and send the next."""
+        self._answer += data
+        head, _, body = self._answer.partition(b"\r\n\r\n")
+        length = re.search(rb"\r\ncontent-length: (\d+)", head, re.IGNORECASE)
+        if length is None or len(body) < int(length[1]):
+            return
+        status, self._answer = head.split(b" ", 2)[1], b""
+        if status == b"201":
+            self.taken.append(perf_counter() - self._started)
+        elif status == b"503":  # the pool stood still, as when others take the machine: not done, not a failure
+            self.shed += 1
+        else:
+            self.ended.set_exception(AssertionError(f"{status!r}: {body!r}"))
+            self._transport.close()
+            return
+        self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; before its time, that is a fault."""
+        if not self.ended.done():
+            self.ended.set_exception(exc or ConnectionResetError("the API hung up"))
+
+    def _send(self) -> None:
+        self._started = perf_counter()
+        if self._started < self._until:
+            self._transport.write(next(self._requests))
+        else:
+            self.ended.set_result(None)
+            self._transport.close()
 
 
-async def load(given: argparse.Namespace) -> tuple[list[float], int]:
-    """Send requests over all connections for so many seconds; the seconds that each took, and how many were shed."""
+def requests_of(given: argparse.Namespace, number: int) -> Iterator[bytes]:
+    """Requests without end, of one connection; of a customer by a seed, of an order that comes once."""
+    draw, fresh = random.Random(number), random.SystemRandom()  # noqa: S311 - whom to choose is no secret
+    while True:
+        customer, order = draw.randrange(given.customers), fresh.randrange(1, 2**62)
+        yield request_bytes(given.kind, given.address, given.token, customer, order)
+
+
+async def load(given: argparse.Namespace) -> dict[str, float]:
+    """Send requests over all connections for so many seconds; what came of them.
+
+    Most requests are made before: the load shares a machine with what it loads, and is to take the least of it.
+    """
+    each = int(given.seconds * made_before_per_second / given.connections)
+    streams = [requests_of(given, number) for number in range(given.connections)]
+    made = [chain(list(islice(stream, each)), stream) for stream in streams]
     host, _, port = given.address.rpartition(":")
-    until = perf_counter() + given.seconds
-    taken: list[float] = []
-    shed = 0
-
-    async def send(number: int) -> None:
-        nonlocal shed
-        draw, fresh = random.Random(number), random.SystemRandom()  # noqa: S311 - whom to choose is no secret
-        reader, writer = await asyncio.open_connection(host, int(port))
-        while (started := perf_counter()) < until:
-            customer, order = draw.randrange(given.customers), fresh.randrange(1, 2**62)  # orders come once
-            writer.write(request_bytes(given.kind, given.address, given.token, customer, order))
-            status, body = await answer(reader)
-            if status == 503:  # the pool stood still, as when others take the machine: not done, not a failure
-                shed += 1
-                continue
-            if status != 201:
-                message = f"status {status}: {body!r}"
-                raise AssertionError(message)
-            taken.append(perf_counter() - started)
-        writer.close()
-
-    async with asyncio.TaskGroup() as group:
-        for number in range(given.connections):
-            group.create_task(send(number))
-    return taken, shed
+    loop, started = asyncio.get_running_loop(), perf_counter()
+    until = started + given.seconds
+    callers = [
+        (await loop.create_connection(partial(Caller, requests, until), host, int(port)))[1] for requests in made
+    ]
+    await asyncio.gather(*(caller.ended for caller in callers))
+    seconds = perf_counter() - started
+    taken = [taken for caller in callers for taken in caller.taken]
+    return {
+        "transactions": len(taken),
+        "shed": sum(caller.shed for caller in callers),
+        "seconds": seconds,
+        "p50_ms": percentile(taken, 50) * 1000,
+        "p99_ms": percentile(taken, 99) * 1000,
+    }
 
 
 def main() -> None:
@@ -106,17 +161,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--connections", type=int, required=True)
     given = parser.parse_args()
-    started = perf_counter()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # takes the least of a machine that it shares
-        taken, shed = runner.run(load(given))
-    figures = {
-        "transactions": len(taken),
-        "shed": shed,
-        "seconds": perf_counter() - started,
-        "p50_ms": percentile(taken, 50) * 1000,
-        "p99_ms": percentile(taken, 99) * 1000,
-    }
-    print(json.dumps(figures))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(json.dumps(runner.run(load(given))))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from uuid import UUID
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
-from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
+from regulars.api.deps import TransactionDep
 from regulars.api.errors import IdempotencyKeyInvalid
 from regulars.api.problems import respond
 from regulars.kit.clock import Clock
@@ -144,8 +144,6 @@ def kept_form_of(response: Response) -> StoredAnswer:
 async def once(
     request: Request,
     transaction: TransactionDep,
-    settings: SettingsDep,
-    clock: ClockDep,
     key: Annotated[
         str | None,
         Header(alias="Idempotency-Key", description="1 to 255 visible ASCII characters; makes a repeat harmless."),
@@ -157,7 +155,8 @@ async def once(
         IdempotencyKeyInvalid: the key is empty, too long, sent twice, or has other characters.
     """
     keyed = None if key is None else keyed_request(request, await _request_hash(request))
-    return Once(keys_of(transaction, settings), clock, keyed)
+    state = request.app.state
+    return Once(keys_of(transaction, state.settings), state.clock, keyed)
 
 
 OnceDep = Annotated[Once, Depends(once)]
@@ -184,5 +183,5 @@ def keyed_request(request: Request, request_hash: bytes) -> KeyedRequest:
 async def _request_hash(request: Request) -> bytes:
     """SHA-256 over method, path, sorted query and the body in one spelling."""
     body = await request.json() if await request.body() else None
-    same = [request.method, request.url.path, sorted(request.query_params.multi_items()), body]
+    same = [request.method, request.scope["path"], sorted(request.query_params.multi_items()), body]
     return hashlib.sha256(json.dumps(same, sort_keys=True, separators=(",", ":")).encode()).digest()

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Response
+from fastapi import Depends, Query, Request, Response
 
 from regulars.api.access import requires
 from regulars.api.cursors import CursorsDep
-from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
+from regulars.api.deps import ClockDep, TransactionDep
 from regulars.api.errors import InvalidCursor
 from regulars.api.idempotency import Answer, OnceDep
 from regulars.api.routing import Router
@@ -50,9 +50,9 @@ MayReviewTier = Annotated[Principal, requires("loyalty:auto-tier")]
 DaysAhead = Annotated[int, Query(ge=0, le=365, description="Today and so many store days after it.")]
 
 
-async def loyalty_service(connection: TransactionDep, settings: SettingsDep, clock: ClockDep) -> LoyaltyService:
+async def loyalty_service(request: Request, connection: TransactionDep) -> LoyaltyService:
     """Points in the request's transaction."""
-    return LoyaltyService(connection, settings, clock)
+    return LoyaltyService(connection, request.app.state.settings, request.app.state.clock)
 
 
 async def tier_service(connection: TransactionDep, clock: ClockDep) -> LoyaltyTierService:

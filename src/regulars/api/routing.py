@@ -196,8 +196,11 @@ class Route(APIRoute):
 
     async def _fields_beyond_own(self, request: Request) -> list[FieldError]:
         """What the body says about more than a customer may write of the own record."""
-        own, policy = self.traits.own_fields, self.policy
-        if own is None or not isinstance(policy, Requires) or policy.admits_to_all(request.state.principal):
+        own = self.traits.own_fields
+        if own is None:
+            return []
+        policy = self.policy
+        if not isinstance(policy, Requires) or policy.admits_to_all(request.state.principal):
             return []
         body = await request.json()
         sent = body if isinstance(body, dict) else {}

@@ -31,13 +31,7 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise MalformedJson(offset=0)
     _check_nesting(body)
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=_refuse_constant,
-        )
+        return _decoder.decode(text)
     except json.JSONDecodeError as error:
         raise MalformedJson(offset=error.pos) from error
 
@@ -98,3 +92,8 @@ def _float(digits: str) -> float:
 
 def _refuse_constant(_: str) -> NoReturn:
     raise MalformedJson
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant
+)

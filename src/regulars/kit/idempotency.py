@@ -77,7 +77,7 @@ class IdempotencyKeys(Repository):
         Raises:
             IdempotencyKeyReused: the key was sent with another request.
         """
-        (row,) = await self._rows(_find.format(claimed=SQL("true")), self._of(request, now))
+        (row,) = await self._rows(_find, self._of(request, now))
         return _kept(row, request)
 
     async def claim(self, request: KeyedRequest, *, now: datetime) -> StoredAnswer | None:
@@ -87,9 +87,7 @@ class IdempotencyKeys(Repository):
             IdempotencyKeyReused: the key was sent with another request.
             IdempotencyInProgress: another request holds the key for longer than the connection's lock timeout.
         """
-        (row,) = await self._rows(
-            _find.format(claimed=SQL("pg_try_advisory_xact_lock(%(lock)s::bigint)")), self._of(request, now)
-        )
+        (row,) = await self._rows(_claim, self._of(request, now))
         is_ours, *_ = row
         if kept := _kept(row, request):
             return kept
@@ -157,12 +155,15 @@ class IdempotencyKeys(Repository):
         }
 
 
-_find = SQL("""
+_answer_of_key = SQL("""
     SELECT claimed.is_ours, kept.request_hash, kept.status, kept.headers, kept.body
     FROM (SELECT {claimed} AS is_ours) AS claimed
     LEFT JOIN idempotency_keys AS kept
         ON kept.key = %(key)s AND kept.principal_id = %(principal_id)s AND kept.created_at > %(expired)s
 """)
+# As whole texts: one that is put together from parts would be put together for every request.
+_find = SQL(_answer_of_key.format(claimed=SQL("true")).as_string())
+_claim = SQL(_answer_of_key.format(claimed=SQL("pg_try_advisory_xact_lock(%(lock)s::bigint)")).as_string())
 
 
 def _kept(row: tuple[Any, ...], request: KeyedRequest) -> StoredAnswer | None:
