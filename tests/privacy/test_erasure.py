@@ -106,6 +106,7 @@ async def test_login_sessions_and_proofs_are_gone_and_a_mail_that_waits_is_not_s
             "password_reset", caller.id or uuid4(), "x@example.com", now=clock.now(), expires_at=later
         ),
         await proofs.replace("registration", uuid4(), str(customer.email), now=clock.now(), expires_at=later),
+        await proofs.add_unless_open("old_phone", customer.id, "+493012345678", now=clock.now(), expires_at=later),
     ]
     stranger = await proofs.replace("email", uuid4(), "y@example.com", now=clock.now(), expires_at=later)
     for proof_id in [*proof_ids, stranger]:

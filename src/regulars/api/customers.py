@@ -174,7 +174,8 @@ async def update_customer(
 ) -> RetailCustomerResponse:
     """An absent field stays, null clears one. Customers change contact, address, preferences and consent of their own.
 
-    Another e-mail address or phone number is unproved until it is verified. The version counts these changes.
+    Another e-mail address or phone number is unproved until it is verified; where the old one was proved, it is told.
+    The version counts these changes.
     """
     updated = await change_profiles.update_customer(
         connection, customer_id, update, by=caller, settings=settings, clock=clock, precondition=precondition

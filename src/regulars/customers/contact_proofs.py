@@ -1,5 +1,6 @@
 """Proving that an e-mail address or a phone number belongs to a customer."""
 
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
@@ -13,7 +14,7 @@ from regulars.customers.identifiers import Phone
 from regulars.customers.masking import mask_email, mask_phone
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
-from regulars.customers.repository_verifications import Verification
+from regulars.customers.repository_verifications import OldContactKind, Verification
 from regulars.customers.schemas_verification import RetailCustomerVerification, VerificationResult, VerificationSent
 from regulars.customers.verifications import Verifications, lives
 from regulars.kit.audit import record_audit
@@ -81,6 +82,23 @@ class ContactProofs:
         """Queue the link for an address; refuses with `RateLimited` only."""
         verification_id = await self._verifications.begin("email", customer_id, email)
         await enqueue(self._connection, "send_email_verification", verification_id=str(verification_id))
+
+    async def tell_old_owners(self, before: RetailCustomer, changed: Collection[str]) -> None:
+        """Queue word to the address and the number that a change took from a customer, as far as they were proved.
+
+        To others none is sent: whoever writes any address into a profile and out again could have anybody written to.
+
+        Args:
+            before: The customer before the change.
+            changed: Names of the fields that changed.
+        """
+        old: Mapping[OldContactKind, str | None] = {
+            "old_email": before.email if before.is_email_verified and "email" in changed else None,
+            "old_phone": before.phone if before.is_phone_verified and "phone" in changed else None,
+        }
+        for kind, address in old.items():
+            if address is not None and (kept := await self._verifications.keep_old(kind, before.id, address)):
+                await enqueue(self._connection, "tell_old_owner", verification_id=str(kept))
 
     async def prove_email(
         self, customer_id: UUID, proof: RetailCustomerVerification, by: Principal | None

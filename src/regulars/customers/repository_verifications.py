@@ -1,4 +1,7 @@
-"""Proofs that are under way: one row for each purpose and subject, so that a new one takes the place of the old."""
+"""Proofs that are under way: one row for each purpose and subject, so that a new one takes the place of the old.
+
+Beside them, of the kinds `old_email` and `old_phone`, what a change took from a customer, until its owner is told.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +12,8 @@ from psycopg.sql import SQL
 
 from regulars.kit.database import Repository
 
-VerificationKind = Literal["email", "phone", "password_reset", "registration"]
+OldContactKind = Literal["old_email", "old_phone"]
+VerificationKind = Literal["email", "phone", "password_reset", "registration", OldContactKind]
 
 _columns = SQL("id, kind, subject_id, address, secret_hash, attempts, expires_at, used_at")
 
@@ -26,7 +30,7 @@ class Verification:
         secret_hash: Of what was sent; None until it is about to be sent.
         attempts: How many codes were tried.
         expires_at: When it is worth nothing any more.
-        used_at: When it was proved; it works once.
+        used_at: When it was proved, which works once; of an old address, when its owner was told.
     """
 
     id: UUID
@@ -62,6 +66,28 @@ class VerificationRepository(Repository):
             [kind, subject_id, address, now, expires_at],
         )
         return verification_id
+
+    async def add_unless_open(
+        self, kind: OldContactKind, subject_id: UUID, address: str, *, now: datetime, expires_at: datetime
+    ) -> UUID | None:
+        """Keep an old address as `replace` would, unless an earlier one still waits; None then."""
+        verification_id: UUID | None = await self._value(
+            """
+            INSERT INTO verifications AS v (kind, subject_id, address, created_at, expires_at)
+            VALUES (%(kind)s, %(subject_id)s, %(address)s, %(now)s, %(expires_at)s)
+            ON CONFLICT (kind, subject_id) DO UPDATE
+            SET id = excluded.id, address = excluded.address, created_at = excluded.created_at,
+                expires_at = excluded.expires_at, used_at = NULL
+            WHERE v.used_at IS NOT NULL OR v.expires_at <= %(now)s
+            RETURNING id
+            """,
+            {"kind": kind, "subject_id": subject_id, "address": address, "now": now, "expires_at": expires_at},
+        )
+        return verification_id
+
+    async def close(self, verification_id: UUID, *, now: datetime) -> None:
+        """Note that the owner of an old address was told."""
+        await self._execute("UPDATE verifications SET used_at = %s WHERE id = %s", [now, verification_id])
 
     async def get(self, verification_id: UUID, *, lock: bool = False) -> Verification | None:
         """The proof with this id, unless a newer one took its place; locked until the transaction ends, if asked."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from regulars.customers.access import require_fields_allowed, require_own_or, require_visible
+from regulars.customers.contact_proofs import ContactProofs
 from regulars.customers.events import CustomerDeactivated, CustomerDeleted, CustomerReactivated, CustomerUpdated
 from regulars.customers.models import RetailCustomer
 from regulars.customers.schemas import RetailCustomerResponse, RetailCustomerUpdate
@@ -28,6 +29,8 @@ class CustomerLifecycle(CustomerServiceBase):
         precondition: Precondition = any_version,
     ) -> RetailCustomerResponse:
         """Change the fields that were sent and differ; if none does, the record stays as it is, version and all.
+
+        Who proved an address or a number that the change takes away is told so there.
 
         Args:
             customer_id: Whose profile.
@@ -57,6 +60,8 @@ class CustomerLifecycle(CustomerServiceBase):
         after = await self._customers.update_customer(customer_id, changes, at=self._clock.now())
         await self._audit("update_customer", by, customer_id, fields=sorted(changes))
         await self._tell(CustomerUpdated(customer_id=customer_id, fields=sorted(changes)))
+        if changes.keys() & {"email", "phone"}:
+            await ContactProofs(self._connection, self._settings, self._clock).tell_old_owners(before, changes)
         return self._shown(after, by)
 
     async def deactivate_customer(

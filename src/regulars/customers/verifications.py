@@ -23,7 +23,12 @@ from typing import Final
 from uuid import UUID
 
 from regulars.customers.errors import CodeBurned, InvalidCode, InvalidOrExpiredToken
-from regulars.customers.repository_verifications import Verification, VerificationKind, VerificationRepository
+from regulars.customers.repository_verifications import (
+    OldContactKind,
+    Verification,
+    VerificationKind,
+    VerificationRepository,
+)
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.keyed_hashes import KeyedHashes
@@ -34,6 +39,8 @@ lives: Final[Mapping[VerificationKind, timedelta]] = {
     "phone": timedelta(minutes=10),
     "password_reset": timedelta(hours=1),
     "registration": timedelta(hours=24),
+    "old_email": timedelta(days=7),
+    "old_phone": timedelta(days=7),
 }
 """How long a secret is worth something, from the moment it is sent; and how long a job may try to send it."""
 
@@ -150,6 +157,16 @@ class Verifications:
         matches = hmac.compare_digest(counted.secret_hash or b"", code_hash)
         if not (matches and await self._proofs.spend("phone", code_hash, subject_id=counted.subject_id, now=now)):
             raise InvalidCode(attempts_left=most_attempts - counted.attempts)
+
+    async def keep_old(self, kind: OldContactKind, subject_id: UUID, address: str) -> UUID | None:
+        """Keep a proved address that a customer has no more, until its owner has been told.
+
+        Returns:
+            Its id, for the job that tells; None where one that was taken earlier still waits. Whoever takes an account
+            over and changes the address twice does not get the word that was meant for its owner.
+        """
+        now = self._clock.now()
+        return await self._proofs.add_unless_open(kind, subject_id, address, now=now, expires_at=now + lives[kind])
 
     async def void(self, subject_id: UUID, kind: VerificationKind | None = None) -> None:
         """Forget what a subject was asked to prove, because the address has changed or the subject is gone."""

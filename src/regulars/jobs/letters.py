@@ -41,6 +41,24 @@ def known_already(settings: Settings, address: str) -> Mail:
     return Mail(address, f"{settings.brand_name}: you are registered already", text)
 
 
+def old_email(settings: Settings, address: str) -> Mail:
+    """To the owner of an address that a customer has no more."""
+    text = (
+        f"The e-mail address of your account at {settings.brand_name} was changed: this one does not belong to it any"
+        " more. If it was not you, please tell us at once.\n"
+    )
+    return Mail(address, f"{settings.brand_name}: your e-mail address was changed", text)
+
+
+def old_phone(settings: Settings, number: str) -> TextMessage:
+    """To the owner of a number that a customer has no more."""
+    return TextMessage(
+        number,
+        f"{settings.brand_name}: the phone number of your account was changed, this one does not belong to it any more."
+        " If it was not you, please tell us at once.",
+    )
+
+
 def password_reset(settings: Settings, address: str, token: str) -> Mail:
     """The link by which somebody who forgot the password sets a new one."""
     way = _way(settings, "reset-password", token=token)

@@ -1,9 +1,13 @@
-"""The tasks that send proofs. Each makes its secret at the last moment; a task that runs twice sends a newer one."""
+"""The tasks that send proofs. Each makes its secret at the last moment; a task that runs twice sends a newer one.
+
+And the one that tells whose address is not theirs any more.
+"""
 
 from uuid import UUID
 
 from regulars.accounts.password_changes import PasswordService
 from regulars.accounts.passwords import PasswordHashing
+from regulars.customers.repository_verifications import VerificationRepository
 from regulars.customers.verifications import ArmedVerification, Verifications
 from regulars.flows.register_customer import arm_registration
 from regulars.jobs import letters
@@ -40,6 +44,20 @@ async def send_registration_proof(toolbox: Toolbox, verification_id: str) -> Non
     settings = toolbox.settings
     mail = letters.registration_proof(settings, address, token) if token else letters.known_already(settings, address)
     await toolbox.messenger.send_mail(mail)
+
+
+async def tell_old_owner(toolbox: Toolbox, verification_id: str) -> None:
+    """Tell who proved an address or a number, at that very one, that a customer has it no more."""
+    async with toolbox.database.transaction() as connection:
+        old = await VerificationRepository(connection).get(UUID(verification_id))
+    if old is None or not old.is_open(toolbox.clock.now()):
+        return
+    if old.kind == "old_email":
+        await toolbox.messenger.send_mail(letters.old_email(toolbox.settings, old.address))
+    else:
+        await toolbox.messenger.send_text(letters.old_phone(toolbox.settings, old.address))
+    async with toolbox.database.transaction() as connection:
+        await VerificationRepository(connection).close(old.id, now=toolbox.clock.now())
 
 
 async def send_password_reset(toolbox: Toolbox, verification_id: str) -> None:

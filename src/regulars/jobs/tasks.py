@@ -26,6 +26,7 @@ from regulars.jobs.proofs import (
     send_password_reset,
     send_phone_verification,
     send_registration_proof,
+    tell_old_owner,
 )
 from regulars.jobs.runs import Work, fail_forsaken, perform
 from regulars.jobs.toolbox import Toolbox
@@ -49,6 +50,7 @@ tasks_on_demand: tuple[Task, ...] = (
     send_email_verification,
     send_phone_verification,
     send_registration_proof,
+    tell_old_owner,
 )
 """What others queue. A task gets ids and reads the rest from the database: jobs are kept, secrets must not be."""
 
