@@ -72,6 +72,13 @@ async def test_values_by_a_model_and_what_becomes_of_them(large_shop_url: str) -
     assert "model 0" in run(large_shop_url, "score", "--as-of", "2026-06-15", "--method", "model").stdout
 
 
+@pytest.mark.parametrize("option", ["--margin", "--discount"])
+def test_the_formula_takes_no_terms_of_models(own_database_url: str, option: str) -> None:
+    done = run(own_database_url, "score", "--method", "seed", option, "0.5")
+    assert done.returncode == 2
+    assert "knows no margin and no discount" in done.stderr
+
+
 async def test_a_shop_that_cannot_carry_a_model_is_told_so(shop_url: str) -> None:
     done = run(shop_url, "score", "--as-of", "2026-06-15", "--method", "model")
     assert (done.returncode, done.stderr) == (0, "")

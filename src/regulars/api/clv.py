@@ -7,8 +7,14 @@ from fastapi import Depends, Query, Response
 from regulars.analytics.backtest import BacktestService
 from regulars.analytics.clv import CLVService
 from regulars.analytics.errors import InsufficientData
-from regulars.analytics.schemas import CLVAnalysisResponse, CLVCalculationRequest, CLVResponse
-from regulars.analytics.schemas_backtest import CLVBacktestQuery, CLVBacktestResponse
+from regulars.analytics.schemas import (
+    CLVAnalysisResponse,
+    CLVCalculationRequest,
+    CLVDecile,
+    CLVResponse,
+    CLVTopCustomer,
+)
+from regulars.analytics.schemas_backtest import CLVBacktestDecile, CLVBacktestQuery, CLVBacktestResponse
 from regulars.api.access import requires
 from regulars.api.deps import ClockDep, SettingsDep, TransactionDep
 from regulars.api.idempotency import Answer
@@ -69,8 +75,9 @@ async def get_clv_analysis(
 ) -> CLVAnalysisResponse | Response:
     """Totals, ranges, what the best customers hold, and who they are. `Accept: text/csv` gives one of the tables."""
     analysis = await clv.get_clv_analysis(by=caller, limit=limit)
-    rows = analysis.deciles if table == "deciles" else analysis.top_customers
-    return answer(f"clv-{table.replace('_', '-')}", analysis, rows)
+    if table == "deciles":
+        return answer("clv-deciles", analysis, analysis.deciles, CLVDecile)
+    return answer("clv-top-customers", analysis, analysis.top_customers, CLVTopCustomer)
 
 
 async def backtest_service(connection: TransactionDep, settings: SettingsDep, clock: ClockDep) -> BacktestService:
@@ -102,7 +109,7 @@ async def get_clv_backtest(
     if promised := await long_work.promise("get_clv_backtest", query, rows=rows, is_shared=True):
         return promised.response()
     found = await backtests.get_clv_backtest(query)
-    return answer("clv-backtest", found, found.deciles)
+    return answer("clv-backtest", found, found.deciles, CLVBacktestDecile)
 
 
 @router.get(

@@ -22,6 +22,7 @@ from regulars.loyalty.schemas_reports import (
     LoyaltyAuditResponse,
     LoyaltyExplanationResponse,
     LoyaltyProgramMetrics,
+    LoyaltyTableRow,
 )
 
 router = Router(prefix="/api/v1/retail-customers")
@@ -97,7 +98,7 @@ async def get_loyalty_metrics(
 ) -> LoyaltyProgramMetrics | Response:
     """Issued, redeemed and expired until now; outstanding points, what they are worth, tiers and months of expiry."""
     metrics = LoyaltyProgramMetrics.of(await reports.get_loyalty_metrics(), settings.currency)
-    return answer("loyalty", metrics, metrics.table())
+    return answer("loyalty", metrics, metrics.table(), LoyaltyTableRow)
 
 
 @router.get(

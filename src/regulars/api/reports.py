@@ -8,10 +8,12 @@ from regulars.analytics.errors import InsufficientData
 from regulars.analytics.reports import ReportService
 from regulars.analytics.schemas_reports import (
     AcquisitionQuery,
+    CohortTableRow,
     CustomerAcquisitionMetrics,
     CustomerRetentionMetrics,
     RetentionQuery,
     RFMMovementQuery,
+    RFMMovementRow,
     RFMSegmentMovement,
 )
 from regulars.api.access import requires
@@ -52,7 +54,7 @@ async def get_rfm_movement(
 ) -> RFMSegmentMovement | Response:
     """Between two runs, by default the last two that scored everyone. `Accept: text/csv` gives the rows as a file."""
     movement = await reports.get_rfm_movement(query)
-    return answer("rfm-movement", movement, movement.movements)
+    return answer("rfm-movement", movement, movement.movements, RFMMovementRow)
 
 
 @router.get(
@@ -72,7 +74,7 @@ async def get_acquisition_metrics(
 ) -> list[CustomerAcquisitionMetrics] | Response:
     """By the store's month in which they were added, and what they have bought until now; 60 months at most."""
     rows = await reports.get_acquisition_metrics(query)
-    return answer("acquisition", rows, rows)
+    return answer("acquisition", rows, rows, CustomerAcquisitionMetrics)
 
 
 @router.get(
@@ -92,4 +94,4 @@ async def get_retention_metrics(
 ) -> CustomerRetentionMetrics | Response:
     """Who came back, by month; and for each month who is new, returned or stayed away. The CSV form has the cohorts."""
     metrics = await reports.get_retention_metrics(query)
-    return answer("retention", metrics, metrics.table())
+    return answer("retention", metrics, metrics.table(), CohortTableRow)

@@ -68,7 +68,7 @@ async def get_rfm_segment_distribution(
 ) -> list[RFMSegmentDistribution] | Response:
     """All eleven segments and the prospects, with what they have spent. `Accept: text/csv` gives a file."""
     segments = await rfm.get_rfm_segment_distribution()
-    return answer("rfm-segments", segments, segments)
+    return answer("rfm-segments", segments, segments, RFMSegmentDistribution)
 
 
 @router.get(

@@ -13,6 +13,7 @@ from regulars.kit.csv_files import Cell, Verbatim, csv_bytes
 from regulars.kit.csv_files import media_type as csv_type
 
 Answer = TypeVar("Answer")
+Row = TypeVar("Row", bound=BaseModel)
 
 json_or_csv: Final = (json_type, csv_type)
 as_table: Final[dict[str, Any]] = {
@@ -28,11 +29,18 @@ class ReportFormat:
 
     is_csv: bool
 
-    def __call__(self, name: str, answer: Answer, rows: Sequence[BaseModel]) -> Answer | Response:
-        """The answer, or its rows as a file `name`.csv with a header row; numbers and amounts stand as they are."""
+    def __call__(self, name: str, answer: Answer, rows: Sequence[Row], of: type[Row]) -> Answer | Response:
+        """The answer, or its rows as a file `name`.csv with a header row; numbers and amounts stand as they are.
+
+        Args:
+            name: Of the file.
+            answer: What is sent as JSON.
+            rows: The part of it that is a table.
+            of: What each row is, also where there is none: its fields are the header.
+        """
         if not self.is_csv:
             return answer
-        header = list(type(rows[0]).model_fields) if rows else []
+        header = list(of.model_fields)
         cells = [[_cell(getattr(row, column)) for column in header] for row in rows]
         disposition = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
         return Response(csv_bytes([header, *cells]), media_type=csv_type, headers=disposition)

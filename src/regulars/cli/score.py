@@ -15,6 +15,7 @@ from regulars.analytics.schemas import RFMSegmentDistribution
 from regulars.cli.context import one_transaction, ready_database
 from regulars.cli.days import past_day
 from regulars.cli.printing import table_console
+from regulars.kit.errors import OperatorError
 from regulars.kit.settings import Settings, load_settings
 
 
@@ -67,13 +68,16 @@ def score_customers(
 ) -> None:
     """Score every customer anew: RFM segments and lifetime values."""
     settings = load_settings()
+    chosen = method.value if method else settings.clv_method
+    if chosen == How.SEED.value and (margin is not None or discount is not None):
+        raise OperatorError("The formula (seed) knows no margin and no discount.", "Add --method model or blend.")
     request = ScoringRequest(
         kind=what.value,
         as_of=past_day(as_of, settings),
         started_by="operator",
         history_days=history_days,
         window_days=window_days,
-        method=method.value if method else settings.clv_method,
+        method=chosen,
         margin=margin,
         discount=discount,
     )

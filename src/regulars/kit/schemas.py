@@ -229,13 +229,17 @@ most_json_bytes = 4096
 
 
 def _require_small(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if len(json.dumps(value).encode()) > most_json_bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode(errors="surrogatepass")) > most_json_bytes:
         raise PydanticCustomError("too_long", "must be at most 4 KiB as JSON")
     return value
 
 
 small_json = AfterValidator(_require_small)
-"""Marks JSON that is kept as it comes: `Annotated[dict[str, Any], small_json]` has at most 4 KiB."""
+"""Marks JSON that is kept as it comes: `Annotated[dict[str, Any], small_json]` has at most 4 KiB.
+
+Counted in UTF-8 without blanks, however it was sent.
+"""
 
 
 def _unique(items: list[Item]) -> list[Item]:

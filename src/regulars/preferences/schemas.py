@@ -1,19 +1,17 @@
 """What callers send and read about preferences."""
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self, TypeAlias
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import ConfigDict, Field, JsonValue, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from regulars.kit.preconditions import etag_of
-from regulars.kit.schemas import Id, Instant, OneOf, RequestSchema, ResponseSchema, Text, unchanged
+from regulars.kit.schemas import Id, Instant, OneOf, RequestSchema, ResponseSchema, Text, small_json, unchanged
 from regulars.preferences.catalogue import checked_value
 from regulars.preferences.models import CustomerPreference, NewPreference, PreferenceType
 
-value_bytes = 4096
 most_upserts = 100
 
 _example: dict[str, JsonValue] = {
@@ -23,15 +21,9 @@ _example: dict[str, JsonValue] = {
 }
 
 
-def _not_too_long(value: JsonValue) -> JsonValue:
-    if len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > value_bytes:
-        raise PydanticCustomError("length", "must be at most 4 KiB as JSON")
-    return value
-
-
 PreferenceValue: TypeAlias = Annotated[
     JsonValue,
-    AfterValidator(_not_too_long),
+    small_json,
     WithJsonSchema(
         {"type": ["array", "object", "string", "number", "boolean", "null"], "examples": [_example["preference_value"]]}
     ),
