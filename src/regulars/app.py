@@ -13,6 +13,7 @@ from regulars.accounts.passwords import PasswordHashing
 from regulars.accounts.service import AccountsService
 from regulars.accounts.users import UserService
 from regulars.api import problems
+from regulars.api.awards import Awards
 from regulars.api.edge import Edge
 from regulars.api.health import Shutdown
 from regulars.api.limits import InFlight, Limits
@@ -66,6 +67,7 @@ def create_app(
     app.state.accounts, app.state.passwords = AccountsService(*parts), PasswordService(*parts)
     app.state.users = UserService(*parts)
     app.state.registrations = RegistrationFlow(*parts)
+    app.state.awards = Awards(app.state.database, settings, app.state.clock)
     for router in routers:
         app.include_router(router)
     _require_policies(app)

@@ -141,25 +141,33 @@ def kept_form_of(response: Response) -> StoredAnswer:
     return StoredAnswer(response.status_code, headers, bytes(response.body))
 
 
-async def once(
-    request: Request,
-    transaction: TransactionDep,
-    key: Annotated[
-        str | None,
-        Header(alias="Idempotency-Key", description="1 to 255 visible ASCII characters; makes a repeat harmless."),
-    ] = None,
-) -> Once:
+KeyHeader = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", description="1 to 255 visible ASCII characters; makes a repeat harmless."),
+]
+
+
+async def under_key(request: Request, key: KeyHeader = None) -> KeyedRequest | None:
+    """The request with the key that it carries, if any.
+
+    Raises:
+        IdempotencyKeyInvalid: the key is empty, too long, sent twice, or has other characters.
+    """
+    return None if key is None else keyed_request(request, await _request_hash(request))
+
+
+async def once(request: Request, transaction: TransactionDep, key: KeyHeader = None) -> Once:
     """The runner for this request.
 
     Raises:
         IdempotencyKeyInvalid: the key is empty, too long, sent twice, or has other characters.
     """
-    keyed = None if key is None else keyed_request(request, await _request_hash(request))
     state = request.app.state
-    return Once(keys_of(transaction, state.settings), state.clock, keyed)
+    return Once(keys_of(transaction, state.settings), state.clock, await under_key(request, key))
 
 
 OnceDep = Annotated[Once, Depends(once)]
+KeyedDep = Annotated[KeyedRequest | None, Depends(under_key)]
 
 
 def keyed_request(request: Request, request_hash: bytes) -> KeyedRequest:

@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import Depends, Query, Request, Response
 
 from regulars.api.access import requires
+from regulars.api.awards import AwardsDep, booked
 from regulars.api.cursors import CursorsDep
 from regulars.api.deps import ClockDep, TransactionDep
 from regulars.api.errors import InvalidCursor
-from regulars.api.idempotency import Answer, OnceDep
+from regulars.api.idempotency import Answer, KeyedDep, OnceDep
 from regulars.api.routing import Router
 from regulars.customers.errors import CustomerErased
 from regulars.kit.schemas import Id, Slice
@@ -22,7 +23,6 @@ from regulars.loyalty.errors import (
     NotRestorable,
     SelfAdjustment,
 )
-from regulars.loyalty.models import LoyaltyTransaction
 from regulars.loyalty.schemas import (
     LoyaltyBalanceResponse,
     LoyaltyExpiringResponse,
@@ -73,14 +73,10 @@ TiersDep = Annotated[LoyaltyTierService, Depends(tier_service)]
     refusals=[CustomerErased, CustomerInactive, AlreadyCredited, LimitExceeded],
 )
 async def earn_loyalty_points(
-    award: LoyaltyPointsEarn, loyalty: LoyaltyDep, caller: MayEarn, once: OnceDep
+    award: LoyaltyPointsEarn, awards: AwardsDep, caller: MayEarn, keyed: KeyedDep
 ) -> Response:
     """An order earns once: by this, or by being taken in. Without an order, send an Idempotency-Key to retry safely."""
-
-    async def work() -> Answer:
-        return _booked(await loyalty.earn_loyalty_points(award, by=caller), caller)
-
-    return await once.run(work)
+    return await awards.book(award, by=caller, request=keyed)
 
 
 @router.post(
@@ -97,7 +93,7 @@ async def redeem_loyalty_points(
     """Those that expire soonest go first. Customers redeem their own, unless `customer_self_redeem` is off."""
 
     async def work() -> Answer:
-        return _booked(await loyalty.redeem_loyalty_points(redemption, by=caller), caller)
+        return booked(await loyalty.redeem_loyalty_points(redemption, by=caller), caller)
 
     return await once.run(work)
 
@@ -116,7 +112,7 @@ async def adjust_loyalty_points(
     """With a reason; it does not count for the tier. Staff up to `adjust_limit_staff`, nobody their own account."""
 
     async def work() -> Answer:
-        return _booked(await loyalty.adjust_loyalty_points(adjustment, by=caller), caller)
+        return booked(await loyalty.adjust_loyalty_points(adjustment, by=caller), caller)
 
     return await once.run(work)
 
@@ -135,7 +131,7 @@ async def restore_redemption(
     """All or some of them, to their own lots and expiry dates; what has expired since lives on for a time of grace."""
 
     async def work() -> Answer:
-        return _booked(await loyalty.restore_redemption(transaction_id, restore, by=caller), caller)
+        return booked(await loyalty.restore_redemption(transaction_id, restore, by=caller), caller)
 
     return await once.run(work)
 
@@ -218,7 +214,3 @@ async def list_loyalty_transactions(
     has_more = len(rows) > query.limit
     following = cursors.write(items[-1].seq, bound_to=bound_to) if has_more else None
     return Slice[LoyaltyTransactionResponse](items=items, next_cursor=following)
-
-
-def _booked(row: LoyaltyTransaction, caller: Principal) -> Answer:
-    return Answer(LoyaltyTransactionResponse.of(row, caller), concerns=row.customer_id)

@@ -36,4 +36,5 @@ async def metrics(request: Request, connection: TransactionDep, clock: ClockDep,
 def _of_process(request: Request) -> list[Figure]:
     state = request.app.state
     figures: list[Figure] = state.measures.figures(in_flight=state.in_flight.now, shed=state.in_flight.shed)
+    figures += state.awards.figures()
     return figures + (state.database.figures() if isinstance(state.database, Database) else [])

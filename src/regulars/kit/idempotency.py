@@ -7,7 +7,7 @@ The claim is a lock that ends with the transaction, not a row: a row would be wr
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -115,16 +115,7 @@ class IdempotencyKeys(Repository):
                 claim. What was done here is to be rolled back; the next try finds the answer.
         """
         kept = await self._execute(
-            """
-            INSERT INTO idempotency_keys
-                (key, principal_id, request_hash, status, headers, body, customer_id, created_at)
-            VALUES (%(key)s, %(principal_id)s, %(request_hash)s, %(status)s, %(headers)s, %(body)s, %(customer_id)s,
-                %(now)s)
-            ON CONFLICT (key, principal_id) DO UPDATE
-            SET request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
-                body = excluded.body, customer_id = excluded.customer_id, created_at = excluded.created_at
-            WHERE idempotency_keys.created_at <= %(expired)s
-            """,
+            _keep_one,
             {
                 **self._of(request, now),
                 "request_hash": request.request_hash,
@@ -136,6 +127,60 @@ class IdempotencyKeys(Repository):
             },
         )
         if not kept:
+            raise IdempotencyInProgress(retry_after=1)
+
+    async def claim_free(self, requests: Sequence[KeyedRequest], *, now: datetime) -> list[bool]:
+        """Claim what can be claimed of several requests without waiting; for each, whether its key is ours and new.
+
+        The others, whether they are still running or were answered before, are for `claim`.
+        """
+        rows = await self._rows(
+            # Looked up row by row: a join could be planned to read every answer that is kept.
+            """
+            SELECT n FROM unnest((SELECT %(locks)s::bigint[]), (SELECT %(keys)s::text[]),
+                                 (SELECT %(principal_ids)s::uuid[]))
+                WITH ORDINALITY AS asked (lock, key, principal_id, n)
+            WHERE pg_try_advisory_xact_lock(lock) AND (
+                SELECT true FROM idempotency_keys AS kept
+                WHERE kept.key = asked.key AND kept.principal_id = asked.principal_id
+                    AND kept.created_at > %(expired)s
+                LIMIT 1
+            ) IS NULL
+            """,
+            {
+                "locks": [request.lock for request in requests],
+                "keys": [request.key for request in requests],
+                "principal_ids": [request.principal_id for request in requests],
+                "expired": now - self._keep_for,
+            },
+        )
+        ours = {n for (n,) in rows}
+        return [n in ours for n in range(1, len(requests) + 1)]
+
+    async def keep_all(
+        self, answers: Sequence[tuple[KeyedRequest, StoredAnswer, UUID | None]], *, now: datetime
+    ) -> None:
+        """Keep the answers of several claimed keys, each with the customer it concerns.
+
+        Raises:
+            IdempotencyInProgress: as for `keep`, about any of them.
+        """
+        requests = [request for request, _, _ in answers]
+        kept = await self._execute(
+            _keep_many,
+            {
+                "keys": [request.key for request in requests],
+                "principal_ids": [request.principal_id for request in requests],
+                "hashes": [request.request_hash for request in requests],
+                "statuses": [answer.status for _, answer, _ in answers],
+                "headers": [Jsonb(dict(answer.headers)) for _, answer, _ in answers],
+                "bodies": [answer.body for _, answer, _ in answers],
+                "customer_ids": [concerns for _, _, concerns in answers],
+                "now": now,
+                "expired": now - self._keep_for,
+            },
+        )
+        if kept < len(answers):
             raise IdempotencyInProgress(retry_after=1)
 
     async def purge(self, now: datetime, *, at_most: int) -> int:
@@ -164,6 +209,26 @@ _answer_of_key = SQL("""
 # As whole texts: one that is put together from parts would be put together for every request.
 _find = SQL(_answer_of_key.format(claimed=SQL("true")).as_string())
 _claim = SQL(_answer_of_key.format(claimed=SQL("pg_try_advisory_xact_lock(%(lock)s::bigint)")).as_string())
+
+_keep = SQL("""
+    INSERT INTO idempotency_keys (key, principal_id, request_hash, status, headers, body, customer_id, created_at)
+    {rows}
+    ON CONFLICT (key, principal_id) DO UPDATE
+    SET request_hash = excluded.request_hash, status = excluded.status, headers = excluded.headers,
+        body = excluded.body, customer_id = excluded.customer_id, created_at = excluded.created_at
+    WHERE idempotency_keys.created_at <= %(expired)s
+""")
+_one_row = SQL("""
+    VALUES (%(key)s, %(principal_id)s, %(request_hash)s, %(status)s, %(headers)s, %(body)s, %(customer_id)s, %(now)s)
+""")
+_many_rows = SQL("""
+    SELECT answered.*, %(now)s::timestamptz
+    FROM unnest((SELECT %(keys)s::text[]), (SELECT %(principal_ids)s::uuid[]), (SELECT %(hashes)s::bytea[]),
+                (SELECT %(statuses)s::smallint[]), (SELECT %(headers)s::jsonb[]), (SELECT %(bodies)s::bytea[]),
+                (SELECT %(customer_ids)s::uuid[])) AS answered
+""")
+_keep_one = SQL(_keep.format(rows=_one_row).as_string())
+_keep_many = SQL(_keep.format(rows=_many_rows).as_string())
 
 
 def _kept(row: tuple[Any, ...], request: KeyedRequest) -> StoredAnswer | None:

@@ -41,6 +41,11 @@ class Principal:
     max_points_per_transaction: int | None = None
     max_points_per_day: int | None = None
 
+    @property
+    def has_caps(self) -> bool:
+        """Whether points that the caller moves are capped."""
+        return self.max_points_per_transaction is not None or self.max_points_per_day is not None
+
     def may(self, scope: str) -> bool:
         """Whether the caller holds this scope."""
         return self.kind == "operator" or scope in self.scopes

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import zip_longest
@@ -17,7 +17,7 @@ from regulars.kit.security import Principal
 from regulars.loyalty.errors import AlreadyCredited, CustomerInactive
 from regulars.loyalty.ledger import Entry, PointsLedger
 from regulars.loyalty.limits import ClientLimits
-from regulars.loyalty.models import ExpiryDays, LoyaltyAccount, Programme
+from regulars.loyalty.models import ExpiryDays, LoyaltyAccount, LoyaltyTransaction, Programme
 from regulars.loyalty.plans import award
 from regulars.loyalty.retries import with_retries
 
@@ -28,7 +28,7 @@ turns_at_once = 25
 
 @dataclass(frozen=True)
 class AwardLine:
-    """One award of many."""
+    """One award of many; `trace_id` is that of the request that asks for it, if others ask too."""
 
     customer_id: UUID
     points: int
@@ -36,6 +36,7 @@ class AwardLine:
     expiry_days: ExpiryDays = "programme"
     description: str | None = None
     metadata: Mapping[str, object] | None = None
+    trace_id: str | None = None
 
     @property
     def rule(self) -> str:
@@ -105,6 +106,27 @@ class BulkAwardService:
             outcomes += await self._earn_once(turn, by_id, _Orders(buyers, credited), programme, by)
         return outcomes
 
+    async def earn_free(self, awards: Sequence[tuple[AwardLine, Principal]]) -> list[LoyaltyTransaction | None]:
+        """Award lines of different customers and orders, which different callers ask for, without waiting for anybody.
+
+        Returns:
+            A transaction for each line. None for one that is for `LoyaltyService` to award or to refuse: its account
+            is held or was never opened, or something speaks against it.
+        """
+        ids = [line.customer_id for line, _ in awards]
+        accounts = {account.customer_id: account for account in await self._ledger.lock_free(ids)}
+        programme = await self._ledger.programmes.current()
+        named = [line.order_id for line, _ in awards if line.order_id]
+        buyers = await self._ledger.transactions.find_buyers(named) if named else {}
+        orders = _Orders(buyers, await self._ledger.transactions.find_awards(named) if named else {})
+        entries = {
+            number: self._entry(account, line, programme, by)
+            for number, (line, by) in enumerate(awards)
+            if (account := accounts.get(line.customer_id)) and _refusal(line, account, orders) is None
+        }
+        written = iter(await self._ledger.write_all(list(entries.values())) if entries else [])
+        return [next(written) if number in entries else None for number in range(len(awards))]
+
     async def _earn_once(
         self,
         turn: Sequence[tuple[int, AwardLine]],
@@ -146,6 +168,8 @@ class BulkAwardService:
             by=by,
             at=self._clock.now(),
         )
+        if line.trace_id is not None:
+            planned = replace(planned, trace_id=line.trace_id)
         return Entry(account, planned, programme, line.description, line.metadata)
 
 

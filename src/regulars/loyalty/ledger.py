@@ -89,6 +89,10 @@ class PointsLedger:
             accounts = await self.accounts.lock_accounts(customer_ids)
         return accounts
 
+    async def lock_free(self, customer_ids: Sequence[UUID]) -> list[LoyaltyAccount]:
+        """Lock those of these accounts that exist and that nobody holds, without waiting."""
+        return await self.accounts.lock_accounts(customer_ids, skip_locked=True)
+
     def expiry(self, days: ExpiryDays, programme: Programme, *, earned_at: datetime | None = None) -> datetime | None:
         """The end of the store day that lies `days` after the day of earning, by default today; None means never."""
         chosen = programme.expiry_days if days == "programme" else days
@@ -105,7 +109,11 @@ class PointsLedger:
         written = await self.transactions.update_loyalty_points([entry.transaction for entry in entries], changes)
         moved = [
             TierChange.of(
-                entry.account, change, created_by=entry.transaction.created_by, created_at=entry.transaction.created_at
+                entry.account,
+                change,
+                created_by=entry.transaction.created_by,
+                created_at=entry.transaction.created_at,
+                trace_id=entry.transaction.trace_id,
             )
             for entry, change in zip(entries, changes, strict=True)
             if change.tier is not entry.account.tier

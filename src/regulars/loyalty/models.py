@@ -157,6 +157,7 @@ class LoyaltyTransactionCreate:
         spends: Whether its points are taken from the lots in the order of use as they are when it is written; then
             none of the three above is given.
         expires_at: Shown with a gain; when its (first) lot expires.
+        trace_id: Of the request that asks for it, where that is not the one whose work it is part of.
     """
 
     customer_id: UUID
@@ -176,6 +177,7 @@ class LoyaltyTransactionCreate:
     lot_changes: tuple[tuple[UUID, int], ...] = ()
     debt_change: int = 0
     spends: bool = False
+    trace_id: str | None = None
 
     def taking(self, taken: Sequence[tuple[UUID, int]]) -> "LoyaltyTransactionCreate":
         """This use, taking from these lots; what they do not give becomes debt."""
@@ -317,7 +319,7 @@ class ClawBack:
 
 @dataclass(frozen=True)
 class TierChange:
-    """One entry of a customer's tier history."""
+    """One entry of a customer's tier history; `trace_id` as for a transaction."""
 
     customer_id: UUID
     tier_before: LoyaltyTier
@@ -327,6 +329,7 @@ class TierChange:
     reason: str | None
     created_by: UUID | None
     created_at: datetime
+    trace_id: str | None = None
 
     @classmethod
     def of(
@@ -337,6 +340,7 @@ class TierChange:
         created_by: UUID | None,
         created_at: datetime,
         reason: str | None = None,
+        trace_id: str | None = None,
     ) -> Self:
         """What a change of an account is to its tier."""
         return cls(
@@ -348,4 +352,5 @@ class TierChange:
             reason=reason,
             created_by=created_by,
             created_at=created_at,
+            trace_id=trace_id,
         )

@@ -111,17 +111,20 @@ class LoyaltyAccountRepository(Repository):
         """Append to the history of tiers, and tell of each change."""
         await self._execute(
             """
-            WITH changed AS (
+            WITH asked AS (
+                SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[], %s::text[],
+                                     %s::uuid[], %s::timestamptz[], %s::text[])
+                    AS asked (customer_id, tier_before, tier, is_manual, tier_until, reason, created_by, created_at,
+                              trace_id)
+            ), changed AS (
                 INSERT INTO loyalty_tier_changes
                     (customer_id, tier_before, tier, is_manual, tier_until, reason, created_by, created_at)
-                SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[], %s::text[],
-                                     %s::uuid[], %s::timestamptz[])
-                RETURNING *
+                SELECT customer_id, tier_before, tier, is_manual, tier_until, reason, created_by, created_at FROM asked
             )
             INSERT INTO events (occurred_at, kind, customer_id, facts, trace_id)
             SELECT created_at, %s, customer_id,
-                jsonb_build_object('tier_before', tier_before, 'tier', tier, 'is_manual', is_manual), %s
-            FROM changed WHERE %s
+                jsonb_build_object('tier_before', tier_before, 'tier', tier, 'is_manual', is_manual), trace_id
+            FROM asked WHERE %s
             """,
             [
                 [change.customer_id for change in changes],
@@ -132,8 +135,8 @@ class LoyaltyAccountRepository(Repository):
                 [change.reason for change in changes],
                 [change.created_by for change in changes],
                 [change.created_at for change in changes],
+                [change.trace_id or current_trace_id.get() for change in changes],
                 TierChanged.kind,
-                current_trace_id.get(),
                 self._tells,
             ],
         )

@@ -24,12 +24,14 @@ Columns: TypeAlias = Mapping[LiteralString, LiteralString]
 # depends on it.
 Shape: TypeAlias = tuple[int, frozenset[LiteralString]]
 
+few_rows = 32
+
 _entry: Columns = {
     "customer_id": "uuid", "transaction_type": "text", "points": "bigint", "qualifies": "boolean", "rule": "text",
     "reason_code": "text", "order_id": "uuid", "refund_id": "uuid", "reverses_transaction_id": "uuid",
     "programme_version": "integer", "expires_at": "timestamptz", "created_by": "uuid", "created_at": "timestamptz",
     "lifetime_points": "bigint", "tier": "text", "tier_is_manual": "boolean", "tier_until": "timestamptz",
-    "event": "text",
+    "event": "text", "trace_id": "text",
 }  # fmt: skip
 _lot: Columns = {"customer_id": "uuid", "origin_id": "uuid", "points": "bigint", "expires_at": "timestamptz"}
 _change: Columns = {"customer_id": "uuid", "lot_id": "uuid", "points": "bigint"}
@@ -83,7 +85,6 @@ class PostingRepository(Repository):
         written = await self._rows(
             _posting(entry_shape, lot_shape, change_shape, moves_lots=bool(moves), spends=spends),
             {
-                "trace_id": current_trace_id.get(),
                 "tells": self._tells,
                 **entry_values,
                 **lot_values,
@@ -100,7 +101,7 @@ def _entry_row(create: LoyaltyTransactionCreate, change: AccountChange) -> tuple
         create.reason_code, create.order_id, create.refund_id, create.reverses_transaction_id,
         create.programme_version, create.expires_at, create.created_by, create.created_at,
         Int8(change.lifetime_points), change.tier.value, change.tier_is_manual, change.tier_until,
-        event_of[create.transaction_type].kind,
+        event_of[create.transaction_type].kind, create.trace_id or current_trace_id.get(),
     )  # fmt: skip
 
 
@@ -119,13 +120,15 @@ def _transaction_of(
 def _given(name: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> tuple[Shape, dict[str, Any]]:
     """The shape of rows, and the parameters that bring them.
 
-    The first column of many rows is always an array: it says how many there are.
+    The first column of many rows is always an array: it says how many there are. A column that has one value for very
+    many is that value; for a few rows it would change the text of the statement more often than it is worth planning.
     """
     if len(rows) < 2:
         values = {f"{name}_{column}": value for row in rows for column, value in zip(columns, row, strict=True)}
         return (len(rows), frozenset()), values
     found = dict(zip(columns, zip(*rows, strict=True), strict=True))
-    alike = frozenset(column for column in list(found)[1:] if found[column].count(found[column][0]) == len(rows))
+    shared = list(found)[1:] if len(rows) > few_rows else []
+    alike = frozenset(column for column in shared if found[column].count(found[column][0]) == len(rows))
     return (2, alike), {
         f"{name}_{column}": of_rows[0] if column in alike else _array(of_rows) for column, of_rows in found.items()
     }
@@ -226,7 +229,7 @@ _statement = SQL("""
         INSERT INTO events (occurred_at, kind, customer_id, facts, trace_id)
         SELECT created_at, event, customer_id, jsonb_build_object(
             'transaction_id', id, 'points', points, 'balance_after', balance_after, 'order_id', order_id),
-            %(trace_id)s
+            trace_id
         FROM posting WHERE %(tells)s
     )
     SELECT customer_id, id, seq, balance_before FROM posting
