@@ -2,9 +2,10 @@ from uuid import uuid4
 
 import pytest
 
-from regulars.loyalty.bulk import AwardLine, AwardOutcome, bulk_earn
+from regulars.loyalty.bulk import AwardLine, AwardOutcome, BulkAwardService, bulk_earn
 from regulars.loyalty.models import LoyaltyTransaction
 from tests.conftest import RolledBackDatabase
+from tests.factories.statements import counted_statements
 from tests.loyalty.shop import Shop, till
 
 
@@ -43,6 +44,30 @@ async def test_two_customers_that_claim_one_order_in_one_batch_get_one_award(
     lines = [AwardLine(await shop.member(), 5, order_id=order) for _ in range(2)]
     outcomes = await bulk_earn(database, shop.clock, lines, by=till)
     assert sorted(told(outcomes)) == ["earned", "not-found"]
+
+
+async def test_lines_of_many_callers_take_as_many_statements_as_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [await shop.member(points=10) for _ in range(21)]
+    bulk = BulkAwardService(shop.connection, shop.clock)
+    for lines in (members[:1], members[1:]):
+        awards = [(AwardLine(member, 5, order_id=uuid4()), till) for member in lines]
+        with counted_statements(monkeypatch) as statements:
+            rows = await bulk.earn_free(awards)
+        assert len(statements) == 5, statements  # lock, programme, buyers, awards of the orders, posting
+        assert [row and (row.customer_id, row.points, row.seq) for row in rows] == [(member, 5, 2) for member in lines]
+
+
+async def test_what_cannot_be_awarded_at_once_is_left(shop: Shop) -> None:
+    member, new, inactive, erased = (
+        await shop.member(points=10), await shop.member(), await shop.member(is_active=False),
+        await shop.member(erased=True),
+    )  # fmt: skip
+    awards = [(AwardLine(customer, 5), till) for customer in (new, inactive, member, erased, uuid4())]
+    rows = await BulkAwardService(shop.connection, shop.clock).earn_free(awards)
+    assert [row and row.customer_id for row in rows] == [None, None, member, None, None]
+    assert await BulkAwardService(shop.connection, shop.clock).earn_free(awards[3:]) == [None, None]
 
 
 async def test_a_bulk_award_writes_the_same_rows_as_single_ones(shop: Shop, database: RolledBackDatabase) -> None:

@@ -124,8 +124,9 @@ async def test_the_worker_stops_who_does_not_add_up_and_says_so(
     async with market.connection.transaction():
         await market.connection.execute("UPDATE loyalty_accounts SET updated_at = now()")
         await Jobs(market.connection, market.clock).start(audit_kind, by=operator, same_as=audit_kind)
+    by_day = settings.model_copy(update={"nightly_at": None})  # at some hours a worker begins the night's work too
     with caplog.at_level("ERROR"):
-        await run_worker(own_database_url, settings, install_signal_handlers=False, until_empty=True)
+        await run_worker(own_database_url, by_day, install_signal_handlers=False, until_empty=True)
     cursor = await market.connection.execute("SELECT state FROM jobs")
     assert await cursor.fetchall() == [("succeeded",)]
     cursor = await market.connection.execute("SELECT customer_id, rules FROM loyalty_reviews")
