@@ -42,7 +42,10 @@ class Api:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a round of one side came to: transactions, seconds, and CPU seconds of the program and of the server."""
+    """What a round of one side came to: transactions, seconds, and CPU seconds of the program and of the server.
+
+    Of several that were committed together each counts; `commits` are the server's, where they were counted.
+    """
 
     transactions: int
     seconds: float
@@ -51,6 +54,7 @@ class Cost:
     p50_ms: float = 0
     p99_ms: float = 0
     shed: int = 0
+    commits: int = 0
 
     @property
     def per_s(self) -> float:

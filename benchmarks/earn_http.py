@@ -2,7 +2,8 @@
 
 Ours is `regulars serve`: token and session check, scope, Idempotency-Key, one durable transaction for each award, over
 16 kept connections. Beside it pgbench runs the very statements of such a request, recorded from one, prepared, with
-the same number of connections on the same server, once with the ledger's guards and once without.
+the same number of connections on the same server, once with the ledger's guards and once without. Awards over HTTP that
+come at once share transactions (docs/adr/0043); those of pgbench, as a lone request's, do not.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import re
 import resource
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -108,6 +109,13 @@ def run_pgbench(stage: Stage, script: Path, variables: list[str]) -> Cost:
     return Cost(int(done[1]), stage.seconds, cpu, database)
 
 
+def transactions_begun(url: str) -> int:
+    """How many transactions that write the server has begun so far."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone()
+    return int(row[0]) if row else 0
+
+
 def measure(stage: Stage, script: Script, rounds: int) -> list[dict[str, Cost]]:
     """What each side cost in each counted round."""
     with tempfile.TemporaryDirectory(prefix="regulars-bench-") as folder:
@@ -116,7 +124,9 @@ def measure(stage: Stage, script: Script, rounds: int) -> list[dict[str, Cost]]:
 
         def run(side: str) -> Cost:
             if side == "api":
-                return load_api(stage.api, stage.postgres, Load("earn", stage.customers, stage.seconds, connections))
+                begun = transactions_begun(stage.url)
+                cost = load_api(stage.api, stage.postgres, Load("earn", stage.customers, stage.seconds, connections))
+                return replace(cost, commits=transactions_begun(stage.url) - begun)
             asyncio.run(set_guards(stage.url, on=side == "pgbench"))
             cost = run_pgbench(stage, file, script.arguments())
             asyncio.run(set_guards(stage.url, on=True))
@@ -137,6 +147,7 @@ def tell(report: Report, rounds: list[dict[str, Cost]], processes: int, *, judge
     report.add("awards over HTTP, p50", [cost.p50_ms for cost in api], unit="ms")
     report.add("awards over HTTP, p99", [cost.p99_ms for cost in api], unit="ms", goal="<= 300", judged=judged)
     report.add("awards shed in a round", [cost.shed for cost in api])
+    report.add("awards over HTTP for each transaction", [cost.transactions / cost.commits for cost in api])
     report.add("awards by pgbench", [cost.per_s for cost in pgbench], unit="/s")
     for name, costs in {"API": api, "pgbench": pgbench}.items():
         report.add(f"CPU of {name} for an award", [cost.program_us for cost in costs], unit="µs")

@@ -38,10 +38,12 @@ bars = {
     "audit": "== 0",
     "damaged": "== 0",
     "recovery_max_s": "<= 15",
+    "awards_together": ">= 50",
 }
 kills_of = {"short": 12, "long": 200}
 victims = ("api", "worker", "serve", "backend", "postmaster", "postgres")
 writers, members = 8, 24
+backlog = 6
 flushing = ("fsync", "full_page_writes", "synchronous_commit")
 settle_seconds = 60
 base = "/api/v1/retail-customers/loyalty"
@@ -60,11 +62,20 @@ class Till:
         """Begin one operation after the other until the shop closes; see each through."""
         async with httpx.AsyncClient(base_url=self._shop.address, timeout=10) as client:
             while not self._shop.is_closing:
-                name, path, body = self._wish()
-                operation = self._shop.history.intend(name, path, body)
-                await self._see_through(client, operation)
-                if operation.is_done and name == "redeem":
-                    self._redeemed.append(operation.answer["id"])
+                wishes = [self._wish()]
+                if self._draw.random() < 0.2:  # it was offline for a while, and now sends what it has, all at once
+                    wishes = [self._award() for _ in range(backlog)]
+                operations = [self._shop.history.intend(*wish) for wish in wishes]
+                await asyncio.gather(*(self._see_through(client, operation) for operation in operations))
+                self._redeemed += [
+                    operation.answer["id"]
+                    for operation in operations
+                    if operation.is_done and operation.name == "redeem"
+                ]
+
+    def _award(self) -> tuple[str, str, dict[str, Any]]:
+        member = str(self._draw.choice(self._shop.members))
+        return "earn", f"{base}/earn", {"customer_id": member, "points": self._draw.randint(1, 60)}
 
     def _wish(self) -> tuple[str, str, dict[str, Any]]:
         draw = self._draw
@@ -73,7 +84,7 @@ class Till:
         member = str(draw.choice(self._shop.members))
         if draw.random() < 0.4:
             return "redeem", f"{base}/redeem", {"customer_id": member, "points": draw.randint(1, 80)}
-        return "earn", f"{base}/earn", {"customer_id": member, "points": draw.randint(1, 60)}
+        return self._award()
 
     async def _see_through(self, client: httpx.AsyncClient, operation: Operation) -> None:
         key = uuid4().hex
@@ -220,6 +231,17 @@ def compare(url: str, history: History) -> tuple[dict[str, int], list[str]]:
     return counts, evidence + [f"phantom: operation {number}: {effects}" for number, effects in held.items()]
 
 
+def awards_together(url: str) -> int:
+    """How many awards were committed with another one."""
+    with psycopg.connect(url) as owner:
+        row = owner.execute("""
+            SELECT coalesce(sum(awards), 0)::int
+            FROM (SELECT count(*) AS awards FROM events WHERE kind = 'points.earned' GROUP BY written_by) AS transaction
+            WHERE awards > 1
+        """).fetchone()
+    return row[0] if row else 0
+
+
 def audit(installation: Installation) -> tuple[int, str]:
     """Violations, as `regulars ledger audit` counts them, and what it said."""
     said = installation.run("ledger", "audit", "--json")
@@ -254,6 +276,7 @@ def prove(folder: Path, size: str, seed: int) -> Findings:
         asyncio.run(shop.open())
         recoveries = asyncio.run(kill_under_writers(installation, shop, kills_of[size], draw))
         differences, evidence = compare(installation.database_url, history)
+        shared = awards_together(installation.database_url)
         violations, audit_said = audit(installation)
         damage, damage_said = damaged(installation.database_url)
     findings = Findings(evidence=[*evidence, audit_said, damage_said, "the last operations:", *history.tail()])
@@ -268,6 +291,7 @@ def prove(folder: Path, size: str, seed: int) -> Findings:
         **differences,
         "audit": violations,
         "damaged": damage,
+        "awards_together": shared,
         # What the product brings back by itself; the other is as slow as this machine starts programs.
         "recovery_max_s": round(max(seconds for victim, seconds in recoveries if victim != "serve"), 1),
         "restart_max_s": round(max((seconds for victim, seconds in recoveries if victim == "serve"), default=0), 1),
