@@ -122,3 +122,4 @@ async def test_the_pool_is_told(pooled: httpx.AsyncClient) -> None:
     assert figures['regulars_pool_connections{state="used"}'] == 1  # that of this request
     assert figures['regulars_pool_connections{state="allowed"}'] == 4
     assert figures["regulars_pool_waiting"] == 0
+    assert [figures[f'regulars_awards_total{{way="{way}"}}'] for way in ("alone", "together", "left")] == [0, 0, 0]
