@@ -19,6 +19,7 @@ import psutil
 
 from benchmarks.machine import commit, our_versions
 from benchmarks.server import cpu_of, local_server, settings_of
+from regulars.kit.collector import collect_less_often
 
 noisy_cores = 0.25
 Verdict = Literal["", "met", "missed", "not judged at this size"]
@@ -101,6 +102,7 @@ def reported(
         given: Its arguments; they are the sizes.
         server_url: The server that it measures on.
     """
+    collect_less_often()  # as every process of the product does
     report, began, load = Report(), datetime.now(UTC), _load()
     server = local_server(server_url) if server_url else None
     start, used, busy = perf_counter(), _ours(server), _everybody()

@@ -23,6 +23,7 @@ from regulars.cli import (
     users,
     worker,
 )
+from regulars.kit.collector import collect_less_often
 from regulars.kit.errors import OperatorError
 
 app = typer.Typer(
@@ -67,6 +68,7 @@ def options(
 
 def run() -> None:
     """Run the command line; what the operator can mend is one line on stderr and exit code 2."""
+    collect_less_often()
     try:
         app()
     except OperatorError as error:

@@ -1,7 +1,6 @@
 """What each process of `serve` runs."""
 
 import asyncio
-import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -11,6 +10,7 @@ from threading import Thread
 
 from regulars.api.health import Shutdown
 from regulars.app import create_app
+from regulars.kit.collector import collect_less_often
 from regulars.kit.logs import configure_logging
 
 
@@ -24,19 +24,8 @@ def create_worker() -> Callable[..., Awaitable[None]]:
         Thread(target=_end_with, args=(parent,), daemon=True).start()
     app = create_app()
     _drain_before_stopping(app.state.shutdown, app.state.settings.drain_seconds)
-    _collect_less_often()
+    collect_less_often()
     return app
-
-
-def _collect_less_often() -> None:
-    """Spare the requests the search for cycles among what stays for good: modules, routes, schemas.
-
-    Nearly all of a request is freed by counting references. The collector's own pace, 700 new objects, has it look more
-    than once in a request; it costs a tenth of the CPU of an award.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def _drain_before_stopping(shutdown: Shutdown, seconds: float) -> None:
