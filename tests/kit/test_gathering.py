@@ -181,6 +181,22 @@ async def test_who_leaves_before_the_commit_takes_the_common_work_back() -> None
     assert tasks[1].cancelled()
 
 
+async def test_after_that_the_others_have_their_deadlines_still() -> None:
+    desk = Desk()
+
+    async def hurried() -> str:
+        async with deadline(0.1):
+            return await desk.gathering.do("a", alone=asyncio.Event().wait)  # type: ignore[arg-type]
+
+    async with desk.busy():
+        task, leaver = asyncio.create_task(hurried()), desk.ask("b")
+    await asyncio.sleep(0)
+    leaver.cancel()
+    desk.may_go_on.set()
+    with pytest.raises(Timeout):
+        await asyncio.wait_for(task, timeout=5)
+
+
 async def test_a_deadline_ends_the_wait_until_the_commit_and_not_after_it() -> None:
     async def hurried(desk: Desk, item: str) -> str:
         async with deadline(0.05):

@@ -41,19 +41,6 @@ class _Waiting(Generic[Item, Done]):
     turn: "asyncio.Future[_Turn[Done]]"
     context: Context
 
-    def settle(self) -> None:
-        """Take the deadline away from the one who waits, whose own task cannot do it.
-
-        Raises:
-            SomebodyLeft: who waited has been cancelled, or is about to be.
-        """
-        if self.turn.done():
-            raise SomebodyLeft
-        try:
-            self.context.run(begin_to_commit)
-        except TimeoutError as error:
-            raise SomebodyLeft from error
-
     def answer(self, turn: "_Turn[Done]") -> None:
         """Wake the one who waits."""
         if not self.turn.done():
@@ -181,8 +168,10 @@ class Gathering(Generic[Item, Done]):
 
     async def _run(self, batch: Sequence[_Waiting[Item, Done]], place: _Place) -> None:
         def settle() -> None:
+            if any(waiting.turn.done() for waiting in batch):  # cancelled, by its deadline or otherwise
+                raise SomebodyLeft
             for waiting in batch:
-                waiting.settle()
+                waiting.context.run(begin_to_commit)  # takes the deadline away from each, all or none
 
         turns = [_Turn[Done]() for _ in batch]
         try:
