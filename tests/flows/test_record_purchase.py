@@ -2,14 +2,17 @@
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from regulars.flows import refund_order
 from regulars.flows.record_purchase import Purchase, record_purchase
 from regulars.flows.refund_order import settle_early_reversals
-from regulars.kit.database import Database
+from regulars.kit.database import Connection, Database
 from regulars.kit.security import operator
 from regulars.orders.errors import OrderConflict
+from regulars.orders.models import OrderName
 from regulars.orders.schemas import OrderCreate
 from tests.factories.customers import make_customer
 from tests.flows.purchases import Cancelled, Refunded, Till
@@ -78,6 +81,33 @@ async def test_what_was_held_is_done_after_an_import_brought_the_order(shop: Sho
     assert shop.query(orders) == [("1", "partially_refunded", 4), ("2", "cancelled", 0)]
     assert shop.query("SELECT external_id FROM early_reversals") == [("3",)]
     assert shop.wrong_metrics() == []
+
+
+async def test_one_that_meets_a_fault_holds_up_no_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = shop.settings.model_copy(update={"early_refunds": "hold"})
+    lines = "".join(f"{number},2026-01-02,5,a{number}@example.com\n" for number in range(5))
+    settle = refund_order._settle
+
+    async def settled(connection: Connection, name: OrderName, *rest: Any) -> None:
+        if name.external_id in {"0", "3"}:
+            raise ZeroDivisionError
+        await settle(connection, name, *rest)
+
+    async with Database(shop.url) as database:
+        till = Till(database, settings, shop.clock, source="web")
+        for number in range(5):
+            await till.send(Cancelled(str(number)))
+        await shop.load("order_id,ordered_at,total,email\n" + lines)
+        with monkeypatch.context() as patched:
+            patched.setattr(refund_order, "_at_once", 2)
+            patched.setattr(refund_order, "_settle", settled)
+            assert await settle_early_reversals(database, settings, shop.clock) == 3
+        assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [ZeroDivisionError] * 2
+        assert shop.query("SELECT external_id FROM early_reversals ORDER BY 1") == [("0",), ("3",)]
+        assert await settle_early_reversals(database, settings, shop.clock) == 2
+    assert shop.query("SELECT count(*) FROM orders WHERE status = 'cancelled'") == [(5,)]
 
 
 async def test_what_was_held_for_somebody_who_was_erased_is_refused(shop: Shop) -> None:

@@ -12,6 +12,7 @@ from regulars.customers.errors import CustomerErased
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.repository_verifications import VerificationRepository
+from regulars.flows import erase_customer
 from regulars.flows.erase_customer import Erasures, Request
 from regulars.flows.export_customer import CustomerDataExports
 from regulars.kit.clock import Clock
@@ -307,6 +308,39 @@ async def test_who_was_deleted_is_erased_when_it_cannot_be_undone_any_more(
     assert await erased(connection) == {due.id}
     assert (await log_entry(connection, due.id)).reason == "deletion"
     assert not_yet.deleted_at is None
+
+
+async def test_one_who_cannot_be_erased_holds_up_nobody(
+    connection: Connection, erasures: Erasures, clock: Clock, settings: Settings, database: RolledBackDatabase,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(erase_customer, "people_at_once", 1)
+    broken, *others = [await deleted(connection, clock, days_ago=days) for days in (40, 35, 31)]
+    close = AccountClosing.close
+
+    async def closed(self: AccountClosing, customer_id: UUID, **options: Any) -> Any:
+        if customer_id == broken.id:
+            raise ZeroDivisionError
+        return await close(self, customer_id, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AccountClosing, "close", closed)
+        assert await erasures.erase_due() == {"deletion": 2}
+    assert await erased(connection) == {other.id for other in others}
+    assert "unhandled" in caplog.messages
+    assert await erasures.erase_due() == {"deletion": 1}
+    finish = Erasures._finish
+
+    async def finished(self: Erasures, customer_id: UUID, *rest: Any, **options: Any) -> Any:
+        if customer_id == broken.id:
+            raise ZeroDivisionError
+        return await finish(self, customer_id, *rest, **options)
+
+    later = Erasures(database, settings, replace(clock, stopped_at=clock.now() + timedelta(hours=2)))
+    with monkeypatch.context() as patched:
+        patched.setattr(Erasures, "_finish", finished)
+        assert await later.finish_open() == 2
+    assert await later.finish_open() == 1
 
 
 async def test_who_was_not_heard_of_is_erased_if_the_setting_says_so(

@@ -25,6 +25,7 @@ from regulars.kit.database import Connection, Transactions, allow_long_work
 from regulars.kit.errors import NotFound
 from regulars.kit.events import record_events
 from regulars.kit.jobs import Jobs
+from regulars.kit.one_by_one import one_by_one
 from regulars.kit.security import Principal, operator
 from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
@@ -94,15 +95,16 @@ class Erasures:
 
     async def finish_open(self) -> int:
         """Go on with erasures that were broken off, and look through those of an hour ago again; how many."""
-        before, total = self._clock.now() - looked_through_again_after, 0
-        while True:
+        before = self._clock.now() - looked_through_again_after
+
+        async def find(left: Sequence[UUID]) -> Sequence[UUID]:
             async with self._database.transaction() as connection:
-                found = await ErasureRepository(connection).find_open(before=before, limit=people_at_once)
-            for customer_id in found:
-                await self._finish(customer_id, {}, confirm=True)
-            total += len(found)
-            if len(found) < people_at_once:
-                return total
+                return await ErasureRepository(connection).find_open(before=before, limit=people_at_once, but=left)
+
+        async def finish(customer_id: UUID) -> None:
+            await self._finish(customer_id, {}, confirm=True)
+
+        return await one_by_one(find, finish, at_once=people_at_once)
 
     async def erase_due(self) -> Mapping[str, int]:
         """Erase who was deleted 30 days ago, and who was not heard of for as long as the setting says; how many."""
@@ -130,17 +132,16 @@ class Erasures:
         return count
 
     async def _erase_all(self, reason: ErasureReason, before: datetime) -> int:
-        total = 0
-        while True:
+        async def find(left: Sequence[UUID]) -> Sequence[UUID]:
             async with self._database.transaction() as connection:
                 log = ErasureRepository(connection)
-                find = log.find_deleted if reason == "deletion" else log.find_inactive
-                found = await find(before=before, limit=people_at_once)
-            for customer_id in found:
-                await self._erase_if_due(customer_id, reason, before)
-            total += len(found)
-            if len(found) < people_at_once:
-                return total
+                find_due = log.find_deleted if reason == "deletion" else log.find_inactive
+                return await find_due(before=before, limit=people_at_once, but=left)
+
+        async def erase(customer_id: UUID) -> None:
+            await self._erase_if_due(customer_id, reason, before)
+
+        return await one_by_one(find, erase, at_once=people_at_once)
 
     async def _erase_if_due(self, customer_id: UUID, reason: ErasureReason, before: datetime) -> None:
         """Erase a person unless something was heard meanwhile: seen under the lock that a purchase takes too."""

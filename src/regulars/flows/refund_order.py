@@ -1,5 +1,6 @@
 """A purchase is taken back, in part or as a whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from regulars.flows.order_changes import OrderChanges
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
 from regulars.kit.errors import NotFound, Refusal
+from regulars.kit.one_by_one import one_by_one
 from regulars.kit.security import Principal, operator
 from regulars.kit.settings import Settings
 from regulars.orders.errors import RefundConflict
@@ -102,18 +104,22 @@ async def cancel_order(
 async def settle_early_reversals(database: Transactions, settings: Settings, clock: Clock) -> int:
     """Do what waited for orders that came by a way that does not look, such as an import; how many orders it touched.
 
-    Each order has a transaction of its own; what cannot be done is kept with the reason.
+    Each order has a transaction of its own; what cannot be done is kept with the reason. One that meets a fault waits
+    for the next time.
+
+    Raises:
+        DatabaseUnavailable: it cannot be reached.
     """
-    touched = 0
-    while True:
+
+    async def find(left: Sequence[OrderName]) -> Sequence[OrderName]:
         async with database.transaction() as connection:
-            names = await EarlyReversalRepository(connection).find_arrived(limit=_at_once)
-        for name in names:
-            async with database.transaction() as connection:
-                await _settle(connection, name, settings, clock)
-        touched += len(names)
-        if len(names) < _at_once:
-            return touched
+            return await EarlyReversalRepository(connection).find_arrived(but=left, limit=_at_once)
+
+    async def settle(name: OrderName) -> None:
+        async with database.transaction() as connection:
+            await _settle(connection, name, settings, clock)
+
+    return await one_by_one(find, settle, at_once=_at_once)
 
 
 async def _settle(connection: Connection, name: OrderName, settings: Settings, clock: Clock) -> None:

@@ -143,16 +143,18 @@ class EarlyReversalRepository(Repository):
                 [refused_as, name.source, name.external_id, refund_id],
             )
 
-    async def find_arrived(self, *, limit: int) -> list[OrderName]:
-        """Orders that came by a way that does not ask what waits for them, such as an import."""
+    async def find_arrived(self, *, but: Sequence[OrderName], limit: int) -> list[OrderName]:
+        """Orders that came by a way that does not ask what waits for them, such as an import, without some."""
         return await self._all(
             OrderName,
             """
             SELECT DISTINCT e.source, e.external_id FROM early_reversals AS e
             JOIN order_identifiers AS i ON i.source = e.source AND i.external_id = e.external_id
-            WHERE e.refused_as IS NULL LIMIT %s
+            WHERE e.refused_as IS NULL
+                AND (e.source, e.external_id) NOT IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+            LIMIT %s
             """,
-            [limit],
+            [[name.source for name in but], [name.external_id for name in but], limit],
         )
 
     async def purge(self, before: datetime, *, at_most: int) -> int:

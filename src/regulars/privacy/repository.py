@@ -1,6 +1,6 @@
 """The log of erasures, and the customers who are due for one."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -68,12 +68,12 @@ class ErasureRepository(Repository):
             {"customer_id": customer_id, "rows": Jsonb(dict(rows)), "at": at, "confirm": confirm},
         )
 
-    async def find_open(self, *, before: datetime, limit: int) -> list[UUID]:
-        """Customers whose erasure was broken off, or began before an instant and was not looked through again."""
+    async def find_open(self, *, before: datetime, limit: int, but: Sequence[UUID] = ()) -> list[UUID]:
+        """Customers, without some, whose erasure was broken off, or began before an instant: to be looked through."""
         found = await self._rows(
             "SELECT customer_id FROM erasure_log WHERE confirmed_at IS NULL AND erased_at < %s"
-            " ORDER BY erased_at LIMIT %s",
-            [before, limit],
+            " AND customer_id <> ALL (%s) ORDER BY erased_at LIMIT %s",
+            [before, list(but), limit],
         )
         return [customer_id for (customer_id,) in found]
 
@@ -95,27 +95,31 @@ class ErasureRepository(Repository):
             [before, at_most],
         )
 
-    async def find_deleted(self, *, before: datetime, limit: int) -> list[UUID]:
-        """Customers who were deleted before an instant, and not erased yet."""
+    async def find_deleted(self, *, before: datetime, limit: int, but: Sequence[UUID] = ()) -> list[UUID]:
+        """Customers, without some, who were deleted before an instant and not erased yet."""
         found = await self._rows(
-            "SELECT id FROM customers WHERE deleted_at <= %s AND erased_at IS NULL ORDER BY deleted_at LIMIT %s",
-            [before, limit],
+            "SELECT id FROM customers WHERE deleted_at <= %s AND erased_at IS NULL AND id <> ALL (%s)"
+            " ORDER BY deleted_at LIMIT %s",
+            [before, list(but), limit],
         )
         return [customer_id for (customer_id,) in found]
 
-    async def find_inactive(self, *, before: datetime, limit: int, only: UUID | None = None) -> list[UUID]:
+    async def find_inactive(
+        self, *, before: datetime, limit: int, only: UUID | None = None, but: Sequence[UUID] = ()
+    ) -> list[UUID]:
         """Customers of whom nothing was heard since an instant: no order, points, sign-in or mail that was opened.
 
         Args:
             before: The instant.
             limit: How many at most; the oldest come first.
             only: Whether this one is among them; None for all.
+            but: Who is left out.
         """
         found = await self._rows(
             """
             SELECT c.id FROM customers c LEFT JOIN customer_metrics m ON m.customer_id = c.id
             WHERE c.created_at < %(before)s AND c.erased_at IS NULL AND c.deleted_at IS NULL
-                AND (%(only)s::uuid IS NULL OR c.id = %(only)s)
+                AND (%(only)s::uuid IS NULL OR c.id = %(only)s) AND c.id <> ALL (%(but)s)
                 AND (m.last_order_at IS NULL OR m.last_order_at < %(before)s)
                 AND NOT EXISTS (SELECT FROM orders o WHERE o.customer_id = c.id AND o.ordered_at >= %(before)s)
                 AND NOT EXISTS (
@@ -128,7 +132,7 @@ class ErasureRepository(Repository):
                     SELECT FROM customer_engagement e WHERE e.customer_id = c.id AND e.last_activity_at >= %(before)s)
             ORDER BY c.created_at LIMIT %(limit)s
             """,
-            {"before": before, "limit": limit, "only": only},
+            {"before": before, "limit": limit, "only": only, "but": list(but)},
         )
         return [customer_id for (customer_id,) in found]
 
