@@ -2,8 +2,11 @@ from uuid import uuid4
 
 import pytest
 
+from regulars.customers.errors import CustomerErased
+from regulars.kit.security import operator
 from regulars.loyalty.bulk import AwardLine, AwardOutcome, BulkAwardService, bulk_earn
 from regulars.loyalty.models import LoyaltyTransaction
+from regulars.loyalty.schemas import LoyaltyPointsEarn
 from tests.conftest import RolledBackDatabase
 from tests.factories.statements import counted_statements
 from tests.loyalty.shop import Shop, till
@@ -35,6 +38,19 @@ async def test_each_line_gets_the_answer_that_it_would_get_alone(shop: Shop, dat
     assert outcomes[5].refusal.facts == {"transaction_id": outcomes[1].transaction_id}
     assert await shop.spendable(first) == 17
     assert await shop.spendable(second) == 5
+
+
+async def test_who_may_know_is_told_of_erased_people_as_alone(shop: Shop, database: RolledBackDatabase) -> None:
+    had_points, had_none = await shop.member(points=10), await shop.member(erased=True)
+    await shop.connection.execute("UPDATE customers SET erased_at = %s WHERE id = %s", [shop.clock.now(), had_points])
+    lines = [AwardLine(customer, 1) for customer in (had_points, had_none, uuid4(), await shop.member())]
+    assert told(await bulk_earn(database, shop.clock, lines, by=operator)) == [
+        "customer-erased", "customer-erased", "not-found", "earned",
+    ]  # fmt: skip
+    for customer in (had_points, had_none):
+        with pytest.raises(CustomerErased):
+            await shop.loyalty.earn_loyalty_points(LoyaltyPointsEarn(customer_id=customer, points=1), by=operator)
+    assert told(await bulk_earn(database, shop.clock, lines[:3], by=till)) == ["not-found"] * 3
 
 
 async def test_two_customers_that_claim_one_order_in_one_batch_get_one_award(

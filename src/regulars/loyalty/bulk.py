@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import Literal
 from uuid import UUID
 
+from regulars.customers.errors import CustomerErased
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
 from regulars.kit.errors import NotFound, Refusal
@@ -104,7 +105,24 @@ class BulkAwardService:
             credited = await self._ledger.transactions.find_awards(named) if named else {}
             by_id = {account.customer_id: account for account in accounts}
             outcomes += await self._earn_once(turn, by_id, _Orders(buyers, credited), programme, by)
-        return outcomes
+        return await self._with_erased(outcomes, {number: line.customer_id for number, line in lines}, by)
+
+    async def _with_erased(
+        self, outcomes: list[AwardOutcome], customers: Mapping[int, UUID], by: Principal
+    ) -> list[AwardOutcome]:
+        """Say of a person who was erased that it was so, to callers who may know, as of an award alone."""
+        missing = {
+            outcome.line: customers[outcome.line] for outcome in outcomes if isinstance(outcome.refusal, NotFound)
+        }
+        if not missing or not by.sees_identifiers():
+            return outcomes
+        erased = await self._ledger.accounts.find_erased(list(missing.values()))
+        return [
+            replace(outcome, refusal=CustomerErased(erased_at=erased_at))
+            if (erased_at := erased.get(missing.get(outcome.line)))
+            else outcome
+            for outcome in outcomes
+        ]
 
     async def earn_free(self, awards: Sequence[tuple[AwardLine, Principal]]) -> list[LoyaltyTransaction | None]:
         """Award lines of different customers and orders, which different callers ask for, without waiting for anybody.

@@ -141,6 +141,15 @@ class LoyaltyAccountRepository(Repository):
             ],
         )
 
+    async def find_erased(self, customer_ids: Sequence[UUID]) -> dict[UUID | None, datetime]:
+        """When those of these customers were erased that were."""
+        return dict(
+            await self._rows(
+                "SELECT id, erased_at FROM customers WHERE id = ANY (%s) AND erased_at IS NOT NULL",
+                [list(customer_ids)],
+            )
+        )
+
     async def belongs_to(self, customer_id: UUID, user_id: UUID | None) -> bool:
         """Whether this login is the customer's own."""
         found: bool = await self._value(
