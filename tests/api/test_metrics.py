@@ -1,5 +1,7 @@
 """GET /metrics: figures for those who watch, and nothing about anybody."""
 
+import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -34,7 +36,8 @@ def figures_of(answer: httpx.Response) -> dict[str, float]:
     """Value by name and labels, without the process."""
     assert answer.status_code == 200
     lines = [line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, value in lines}
+    own = f'process="{os.getpid()}"'
+    return {name.replace(f",{own}", "").replace(f"{{{own}}}", ""): float(value) for name, value in lines}
 
 
 @pytest.fixture
@@ -123,3 +126,12 @@ async def test_the_pool_is_told(pooled: httpx.AsyncClient) -> None:
     assert figures['regulars_pool_connections{state="allowed"}'] == 4
     assert figures["regulars_pool_waiting"] == 0
     assert [figures[f'regulars_awards_total{{way="{way}"}}'] for way in ("alone", "together", "left")] == [0, 0, 0]
+
+
+async def test_what_each_process_counts_for_itself_says_which(pooled: httpx.AsyncClient) -> None:
+    text = (await pooled.get("/metrics")).text
+    figures = [line for line in text.splitlines() if not line.startswith("#")]
+    own = [line for line in figures if f'process="{os.getpid()}"' in line]
+    names = {re.split("[{ ]", line)[0].removeprefix("regulars_") for line in own}
+    assert names >= {"requests_in_flight", "requests_shed_total", "pool_connections", "pool_waiting", "awards_total"}
+    assert not [line for line in figures if "jobs" in line and line in own]  # those are the installation's

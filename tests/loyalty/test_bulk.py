@@ -75,6 +75,25 @@ async def test_lines_of_many_callers_take_as_many_statements_as_one(
         assert [row and (row.customer_id, row.points, row.seq) for row in rows] == [(member, 5, 2) for member in lines]
 
 
+async def test_a_handful_takes_one_text_of_the_posting_whatever_is_in_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another text would be another plan, and a handful is not worth one."""
+    members = [await shop.member(points=10) for _ in range(8)]
+    alike = [(AwardLine(member, 5), till) for member in members[:4]]
+    various = [
+        (AwardLine(member, number + 1, expiry_days=number or None, trace_id=f"{number}"), till)
+        for number, member in enumerate(members)
+    ]
+    postings = []
+    for awards in (alike, various):
+        with counted_statements(monkeypatch) as statements:
+            await BulkAwardService(shop.connection, shop.clock).earn_free(awards)
+        postings += [statement for statement in statements if "INSERT INTO loyalty_transactions" in statement]
+    assert len(postings) == 2
+    assert postings[0] == postings[1]
+
+
 async def test_what_cannot_be_awarded_at_once_is_left(shop: Shop) -> None:
     member, new, inactive, erased = (
         await shop.member(points=10), await shop.member(), await shop.member(is_active=False),

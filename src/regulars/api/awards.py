@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from fastapi import Depends, Request, Response
+from fastapi import Response
 
+from regulars.api.deps import part
 from regulars.api.idempotency import Answer, Once, kept_form_of, keys_of
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions, refusal_for
@@ -121,9 +122,4 @@ def _what_is_once(asked: _Asked) -> Iterable[Hashable]:
         yield "order", asked.line.order_id
 
 
-async def _awards(request: Request) -> Awards:
-    awards: Awards = request.app.state.awards
-    return awards
-
-
-AwardsDep = Annotated[Awards, Depends(_awards)]
+AwardsDep = Annotated[Awards, part("awards")]

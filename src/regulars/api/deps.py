@@ -25,13 +25,13 @@ async def open_transaction(request: Request) -> Connection:
     return await at_end.enter_async_context(request.app.state.database.transaction())
 
 
-def _part(name: str) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency
+def part(name: str) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency
     """A part of the application, as `create_app()` put it together."""
 
-    async def part(request: Request) -> Any:  # noqa: ANN401 - any part
+    async def of_application(request: Request) -> Any:  # noqa: ANN401 - any part
         return getattr(request.app.state, name)
 
-    return Depends(part)
+    return Depends(of_application)
 
 
 async def if_match(
@@ -46,13 +46,13 @@ async def if_match(
 
 
 TransactionDep = Annotated[Connection, Depends(open_transaction)]
-SettingsDep = Annotated[Settings, _part("settings")]
-ClockDep = Annotated[Clock, _part("clock")]
-PasswordsDep = Annotated[PasswordService, _part("passwords")]
-UsersDep = Annotated[UserService, _part("users")]
-AccountsDep = Annotated[AccountsService, _part("accounts")]
-RegistrationsDep = Annotated[RegistrationFlow, _part("registrations")]
-DatabaseDep = Annotated[Transactions, _part("database")]
+SettingsDep = Annotated[Settings, part("settings")]
+ClockDep = Annotated[Clock, part("clock")]
+PasswordsDep = Annotated[PasswordService, part("passwords")]
+UsersDep = Annotated[UserService, part("users")]
+AccountsDep = Annotated[AccountsService, part("accounts")]
+RegistrationsDep = Annotated[RegistrationFlow, part("registrations")]
+DatabaseDep = Annotated[Transactions, part("database")]
 """For stories that need more than one transaction."""
 
 IfMatchDep = Annotated[Precondition, Depends(if_match)]

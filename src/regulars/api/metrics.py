@@ -9,7 +9,7 @@ from regulars.api.deps import ClockDep, TransactionDep
 from regulars.api.routing import Router
 from regulars.flows.operations import measure_installation
 from regulars.kit.database import Database
-from regulars.kit.measures import Figure, exposition, media_type
+from regulars.kit.measures import Figure, exposition, media_type, of_this_process
 from regulars.kit.security import Principal
 
 router = Router(prefix="", tags=["Operations"])
@@ -37,4 +37,5 @@ def _of_process(request: Request) -> list[Figure]:
     state = request.app.state
     figures: list[Figure] = state.measures.figures(in_flight=state.in_flight.now, shed=state.in_flight.shed)
     figures += state.awards.figures()
-    return figures + (state.database.figures() if isinstance(state.database, Database) else [])
+    figures += state.database.figures() if isinstance(state.database, Database) else []
+    return of_this_process(figures)

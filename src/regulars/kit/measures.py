@@ -6,7 +6,7 @@ Labels are words of ours: route templates, states, kinds. Never an id, an addres
 import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 media_type: Final = "text/plain"
@@ -44,6 +44,15 @@ def gauges(name: str, help_: str, label: str, values: Mapping[str, float]) -> Fi
     return Figure(name, "gauge", help_, [("", {label: word}, value) for word, value in values.items()])
 
 
+def of_this_process(figures: Iterable[Figure]) -> list[Figure]:
+    """The same figures with the process in a label: behind one port there may be several, and each counts its own."""
+    own = {"process": str(os.getpid())}
+    return [
+        replace(figure, values=[(suffix, {**labels, **own}, value) for suffix, labels, value in figure.values])
+        for figure in figures
+    ]
+
+
 def exposition(figures: Iterable[Figure]) -> str:
     """The figures as text, version 0.0.4."""
     return "".join(f"{line}\n" for figure in figures for line in _lines(figure))
@@ -61,7 +70,6 @@ class RequestMeasures:
     """How long the requests of this process took, by method, route and status."""
 
     def __init__(self) -> None:
-        self._process = str(os.getpid())
         self._durations: dict[tuple[str, str, int], _Durations] = {}
 
     def count(self, *, method: str, route: str | None, status: int, seconds: float) -> None:
@@ -72,17 +80,16 @@ class RequestMeasures:
         durations.total += seconds
 
     def figures(self, *, in_flight: int, shed: int) -> list[Figure]:
-        """What was counted, with the process in a label: behind one port there may be several."""
-        own = {"process": self._process}
+        """What was counted."""
         return [
             Figure("request_seconds", "histogram", "Time from a request to the end of its answer.", self._buckets()),
-            Figure("requests_in_flight", "gauge", "Requests at work.", [("", own, in_flight)]),
-            Figure("requests_shed_total", "counter", "Requests refused because of load.", [("", own, shed)]),
+            Figure("requests_in_flight", "gauge", "Requests at work.", [("", {}, in_flight)]),
+            Figure("requests_shed_total", "counter", "Requests refused because of load.", [("", {}, shed)]),
         ]
 
     def _buckets(self) -> Iterator[tuple[str, Labels, float]]:
         for (method, route, status), durations in sorted(self._durations.items()):
-            labels = {"method": method, "route": route, "status": str(status), "process": self._process}
+            labels = {"method": method, "route": route, "status": str(status)}
             reached = 0
             for limit, count in zip([*map(str, seconds_up_to), "+Inf"], durations.counts, strict=True):
                 reached += count

@@ -25,6 +25,7 @@ Columns: TypeAlias = Mapping[LiteralString, LiteralString]
 Shape: TypeAlias = tuple[int, frozenset[LiteralString]]
 
 few_rows = 32
+"""So many rows are arrays in every column, whatever is in them; as many awards are gathered at most."""
 
 _entry: Columns = {
     "customer_id": "uuid", "transaction_type": "text", "points": "bigint", "qualifies": "boolean", "rule": "text",
