@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from regulars.kit.errors import Refusal
+from regulars.kit.lazy import packages_of_extras
 
 root = Path(__file__).parent.parent
 source = root / "src" / "regulars"
@@ -109,6 +110,41 @@ def test_nothing_is_imported_inside_a_function(path: Path) -> None:
     nodes = [node for function in functions(parse(path)) for node in ast.walk(function)]
     inside = [node.lineno for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
     assert not inside, f"imports inside functions, lines {inside}"
+
+
+importing_place = "kit/lazy.py"
+
+
+def imports_by_name(tree: ast.AST) -> list[int]:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = [(call.lineno, getattr(call.func, "attr", getattr(call.func, "id", ""))) for call in calls]
+    return [line for line, name in names if name in {"import_module", "__import__"}]
+
+
+def test_one_module_alone_imports_by_name() -> None:
+    found = {name_of(path): lines for path in modules if (lines := imports_by_name(parse(path)))}
+    assert list(found) == [importing_place]
+    assert imports_by_name(ast.parse("importlib.import_module('pyarrow')\n__import__('pyarrow')")) == [1, 2]
+
+
+def optional_imports(tree: ast.AST) -> list[str]:
+    """Packages of extras that an import statement names: without the extra, the program would not start."""
+    names = [
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    ]
+    optional = frozenset().union(*packages_of_extras.values())
+    return [name for name in names if name.partition(".")[0] in optional]
+
+
+def test_no_extra_is_needed_to_import_a_module() -> None:
+    assert {name_of(path): found for path in modules if (found := optional_imports(parse(path)))} == {}
+    assert optional_imports(ast.parse("import pyarrow.parquet\nfrom mimesis.enums import Gender")) == [
+        "pyarrow.parquet",
+        "mimesis.enums",
+    ]
 
 
 @pytest.mark.parametrize("path", modules, ids=name_of)

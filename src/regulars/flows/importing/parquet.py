@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from regulars.flows.importing.readers import places_of
 from regulars.flows.importing.rows import ImportRow, ImportRows, Subject, UnusableFile, orders, require_fields
+from regulars.kit.lazy import load
 
 _rows_at_once = 10_000
 
@@ -25,7 +24,8 @@ def read_parquet(path: Path, mapping: Mapping[str, str], subject: Subject = orde
         subject: What the file is about.
 
     Raises:
-        UnusableFile: pyarrow is not installed, there is no such file, it is no Parquet file, or lacks a column.
+        NotInstalled: pyarrow is missing.
+        UnusableFile: there is no such file, it is no Parquet file, or lacks a column.
     """
     file = _opened(path)
     names: list[str] = file.schema_arrow.names
@@ -36,7 +36,7 @@ def read_parquet(path: Path, mapping: Mapping[str, str], subject: Subject = orde
 
 
 def _opened(path: Path) -> Any:  # noqa: ANN401 - pyarrow is optional and untyped
-    parquet = pyarrow("parquet", extra="parquet")
+    parquet = load("pyarrow.parquet", extra="parquet")
     try:
         return parquet.ParquetFile(path)
     except FileNotFoundError as error:
@@ -61,27 +61,8 @@ def _rows(file: Any, fields: Mapping[str, str], nested: Collection[str], name: s
 
 
 def _texts(column: Any, *, is_nested: bool) -> Sequence[str]:  # noqa: ANN401
-    arrow = pyarrow(extra="parquet")
+    arrow = load("pyarrow", extra="parquet")
     if is_nested and arrow.types.is_nested(column.type):
         return ["" if value is None else json.dumps(value, default=str) for value in column.to_pylist()]
     texts: list[str] = column.cast(arrow.string()).fill_null("").to_pylist()
     return texts
-
-
-def pyarrow(module: str = "", *, extra: str) -> ModuleType:
-    """The optional library, or one of its modules.
-
-    Raises:
-        UnusableFile: it is not installed; names the extra that brings it.
-    """
-    try:
-        return import_module(f"pyarrow.{module}" if module else "pyarrow")
-    except ModuleNotFoundError as error:
-        raise not_installed("pyarrow", extra) from error
-
-
-def not_installed(package: str, extra: str) -> UnusableFile:
-    """The refusal of a file that needs a package which is not there."""
-    return UnusableFile(
-        f"{package} is not installed.", f"Install what this format needs: pip install regulars[{extra}]."
-    )
