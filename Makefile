@@ -53,6 +53,9 @@ bench: $(VENV)/.installed-dev ## Measure how fast it is, write docs/benchmarks.m
 
 docs: $(VENV)/.installed-dev ## Write the pages that are made from the code
 	$(BIN)/python docs/reference/settings.py
+	$(BIN)/python docs/reference/schema.py
+	$(BIN)/python docs/reference/licences.py
+	$(BIN)/python docs/adr/index.py
 
 picture: $(VENV)/.installed-dev ## Draw the picture of the README anew
 	$(BIN)/python docs/pictures/demo.py
