@@ -85,3 +85,11 @@ async def test_a_number_that_a_guest_gave_is_nobodys_to_take(as_role: AsRole, cl
     await buy(await as_role("service"), "1", phone="+4930123456")
     answer = await client.post(register_url, json=registration(phone="+4930123456"))
     assert answer.json()["type"] == "/problems/phone-taken"
+
+
+async def test_a_number_finds_its_guest_whatever_programs_left_around_it(as_role: AsRole) -> None:
+    till = await as_role("service")
+    first = await buy(till, "1", phone="+919876543210")
+    for place, text in enumerate(["\u200e+91\u00a098765\u00a043210", "'+919876543210", "+919876543210.0"], start=2):
+        assert (await buy(till, str(place), phone=text))["customer_id"] == first["customer_id"]
+    await buy(till, "9", status=422, phone="+91 9876543210.0")

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regulars.customers.identifiers import parse_customer_number, parse_email, parse_phone
+from regulars.customers.identifiers import (
+    names_nobody,
+    parse_customer_number,
+    parse_email,
+    parse_phone,
+    words_for_nobody,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +74,55 @@ def test_spellings_of_a_number_become_one_key(text: str) -> None:
     assert parse_phone(text) == "+4930123456"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'+4930123456",
+        "\u2019 +4930123456",
+        "+4930123456.0",
+        "'+4930123456.00",
+        "\u00a0+49\u00a030\u202f123456\u00a0",
+        "\u200e+49 30 123456\u200f",
+        "\u202a+49 30 123456\u202c",
+        "\u2068+49\u200b30123456\u2069",
+        "\ufeff+4930\u00ad123456",
+        "+49\u201130\u2013123456",
+    ],
+)
+def test_what_programs_leave_around_a_number_is_no_part_of_it(text: str) -> None:
+    assert parse_phone(text) == "+4930123456"
+
+
+@pytest.mark.parametrize("text", ["+91 9876543210.0", "+91-98765-43210.00", "+4930123.000", "+9.19877E+11", "+49.0"])
+def test_a_fraction_never_becomes_digits_of_another_number(text: str) -> None:
+    with pytest.raises(ValueError, match="must be a phone number"):
+        parse_phone(text)
+
+
+def test_points_that_set_groups_apart_stay_what_they_are() -> None:
+    assert parse_phone("+1.212.555.0000") == parse_phone("+1 (212) 555.0000") == "+12125550000"
+    assert parse_phone("030.123456.0", default_region="DE") == "+49301234560"
+    assert parse_phone("030123456.0", default_region="DE") == "+4930123456"
+
+
+@pytest.mark.parametrize("mark", ["\x00", "\x07", "\n", "\u2028", "\u0301"])
+def test_marks_that_are_no_mere_format_are_refused_inside_a_number(mark: str) -> None:
+    with pytest.raises(ValueError, match="must be a phone number"):
+        parse_phone(f"+49{mark}30123456")
+
+
+@given(st.integers(min_value=100_000, max_value=999_999_999_999_999), st.sampled_from([".0", ".00"]))
+def test_a_number_with_a_fraction_is_the_number_or_none(digits: int, fraction: str) -> None:
+    try:
+        number: str | None = parse_phone(f"+{digits}")
+    except ValueError:
+        number = None
+    try:
+        assert parse_phone(f"+{digits}{fraction}") == number
+    except ValueError:
+        assert number is None
+
+
 def test_numbers_of_files_may_leave_out_the_country() -> None:
     assert parse_phone("030 123456", default_region="DE") == "+4930123456"
     assert parse_phone("+91 98765 43210", default_region="DE") == "+919876543210"
@@ -109,3 +164,9 @@ def test_customer_numbers_are_read_in_any_case() -> None:
 def test_other_texts_are_no_customer_numbers(text: str) -> None:
     with pytest.raises(ValueError, match="must be a customer number"):
         parse_customer_number(text)
+
+
+def test_a_placeholder_is_told_from_an_id() -> None:
+    assert all(names_nobody(word.upper()) and names_nobody(f"  {word} ") for word in words_for_nobody)
+    assert all(map(names_nobody, ["", "0", "0.0", "-", "--", "''", '""', "00000000-0000-0000-0000-000000000000"]))
+    assert not any(map(names_nobody, ["10", "0a", "-2", "17850.0", "nancy", "nullmann", "guest7", "A-0", "n"]))

@@ -202,7 +202,7 @@ with open_rows(Path(sys.argv[2]), "csv", {}, customers) as rows:
 
 async def test_a_killed_import_is_finished_by_running_it_again(shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "customers.csv"
-    lines = [f"{n},c{n}@example.com,{(n + 1) % 2000},2024-01-{n % 28 + 1:02}" for n in range(2000)]
+    lines = [f"c{n},c{n}@example.com,{f'c{n + 1}' if n < 1999 else ''},2024-01-{n % 28 + 1:02}" for n in range(2000)]
     file.write_text("customer_id,email,referrer,created_at\n" + "\n".join(lines) + "\n")
     kill_when_rows_appear(shop, "customers", program, file)
     [(written,)] = shop.query("SELECT count(*) FROM customers")
@@ -211,7 +211,7 @@ async def test_a_killed_import_is_finished_by_running_it_again(shop: Shop, tmp_p
     assert (result.created, result.created + result.unchanged) == (2000 - written, 2000)
     assert shop.query(
         "SELECT count(*), count(referrer_customer_id), count(DISTINCT customer_number) FROM customers"
-    ) == [(2000, 2000, 2000)]
+    ) == [(2000, 1999, 2000)]
     assert shop.query("SELECT kind, count(*) FROM customer_identifiers GROUP BY kind ORDER BY kind") == [
         ("email", 2000),
         ("ext:crm", 2000),

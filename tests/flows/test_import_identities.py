@@ -126,3 +126,10 @@ async def test_a_second_run_finds_the_people_of_the_first(shop: Shop) -> None:
     before = shop.writes()
     assert (await shop.load(text)).unchanged == 3
     assert shop.writes() == before
+
+
+async def test_a_number_is_the_same_person_whatever_programs_left_around_it(shop: Shop) -> None:
+    numbers = ["+919876543210", "'+919876543210", "+919876543210.0", "\u202a+91\u00a098765 43210\u202c"]
+    result = await shop.load(columns + "".join(line(order, phone=text) for order, text in enumerate(numbers, 1)))
+    assert (result.customers_created, shop.codes) == (1, {})
+    assert shop.orders_of(shop.customer_of("phone", "+919876543210")) == ["1", "2", "3", "4"]

@@ -25,7 +25,26 @@ CustomerNumber = NewType("CustomerNumber", str)
 longest_email = 254
 _longest_phone_text = 32
 _phone_characters = re.compile(r"\+?[0-9][0-9 ().\-/]*")
+# A spreadsheet that took the number for one with a fraction, and the mark by which another keeps it a text.
+_fraction = re.compile(r"(\+?[0-9]+)\.00?")
+# One point before zeros that may be a fraction or digits: nobody can know.
+_may_be_fraction = re.compile(r"[^.]*\.00?|\+?[0-9]+\.0+")
+_text_marks = "'\u2018\u2019`\u00b4"
+_dashes = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
 _customer_number = re.compile(r"CUST-[0-9]{8}-[0-9]{4,9}")
+
+blank_marks = " \t\u00a00-\u2013\u2014.'\"`"
+"""A reference made of nothing but these is empty: `0`, `0.0`, `-`, `''`, a UUID of zeros."""
+words_for_nobody = (
+    *("n/a", "#n/a", "#value!", "#ref!", "na", "<na>", "nan", "nat", "null", "(null)", "[null]", r"\n", "nil", "none"),
+    *("undefined", "unknown", "-1", "guest", "anonymous", "walk-in", "walkin"),
+)
+"""What systems write, in any case, into a column of customers where there is no customer."""
+
+
+def names_nobody(text: str) -> bool:
+    """Whether a reference to a customer is one of the placeholders that stand for no customer."""
+    return not text.strip(blank_marks) or text.strip().lower() in words_for_nobody
 
 
 def parse_email(text: str) -> Email:
@@ -55,6 +74,10 @@ def parse_email(text: str) -> Email:
 def parse_phone(text: str, default_region: str | None = None) -> Phone:
     """The key of a phone number: E.164, such as `+4930123456`.
 
+    What word processors and spreadsheets leave around a number is no part of it: an apostrophe before it, marks that
+    show nothing, other blanks and dashes than those of the keyboard, and a fraction of zeros. Digits after a point are
+    otherwise taken for digits of the number only where points set them apart in groups.
+
     Its length must be possible in its country; whether the number is assigned is not asked, because numbering plans
     change faster than programs.
 
@@ -66,9 +89,12 @@ def parse_phone(text: str, default_region: str | None = None) -> Phone:
         ValueError: not a phone number, or without `+` although no region is given.
     """
     trimmed = text.strip()
+    if len(trimmed) > _longest_phone_text:
+        raise ValueError("must be a phone number such as +4930123456")
+    trimmed = _plain_phone(trimmed)
     if default_region is None and not trimmed.startswith("+"):
         raise ValueError("must be a phone number that begins with + and the country code")
-    if len(trimmed) > _longest_phone_text or not _phone_characters.fullmatch(trimmed):
+    if not _phone_characters.fullmatch(trimmed) or _may_be_fraction.fullmatch(trimmed):
         raise ValueError("must be a phone number such as +4930123456")
     try:
         number = parse(trimmed, default_region)
@@ -77,6 +103,16 @@ def parse_phone(text: str, default_region: str | None = None) -> Phone:
     if is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         raise ValueError("must be a phone number with the right count of digits for its country")
     return Phone(format_number(number, PhoneNumberFormat.E164))
+
+
+def _plain_phone(text: str) -> str:
+    """A phone number without what shows nothing, and in plain blanks and dashes."""
+    if not text.isascii():
+        text = "".join(character for character in text if unicodedata.category(character) != "Cf").translate(_dashes)
+        text = "".join(" " if unicodedata.category(character) == "Zs" else character for character in text)
+    text = text.strip().lstrip(_text_marks).lstrip()
+    fraction = _fraction.fullmatch(text)
+    return fraction[1] if fraction else text
 
 
 def parse_customer_number(text: str) -> CustomerNumber:

@@ -17,6 +17,7 @@ from uuid import UUID
 from pydantic import Field, ValidationError
 
 from regulars.customers.access import refusal_of_state
+from regulars.customers.identifiers import names_nobody
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.schemas import CustomerNumberText, EmailText, PhoneText
 from regulars.kit.clock import Clock
@@ -151,7 +152,12 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str] | str]]:
         if len(row) > len(header):
             yield number, "has more fields than the header"
         elif row:
-            yield number, {name: text.strip() for name, text in zip(header, row, strict=False) if text.strip()}
+            yield number, {name: text.strip() for name, text in zip(header, row, strict=False) if _says(name, text)}
+
+
+def _says(name: str, text: str) -> bool:
+    """Whether a field says anything: in a column of customers, a placeholder does not."""
+    return not names_nobody(text) if name in _identifiers else bool(text.strip())
 
 
 def _read(number: int, row: dict[str, str] | str, result: ConsentImportResult, now: datetime) -> _Read | None:

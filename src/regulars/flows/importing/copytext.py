@@ -1,10 +1,10 @@
 """Rows as text for COPY: identifiers in their normal form, order lines checked, unreadable rows marked."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from regulars.customers.identifiers import parse_email, parse_phone
+from regulars.customers.identifiers import names_nobody, parse_email, parse_phone
 from regulars.flows.importing.lines import LinesProblem, read_lines
 from regulars.flows.importing.rows import ImportRow, UnusableFile, money_fields
 
@@ -28,7 +28,7 @@ class CopyText:
         self._columns = columns
         self._minor_units = minor_units
         self._parsers = [
-            (columns.index(field), lru_cache(_remembered)(parse), f"{field}-format")
+            (columns.index(field), lru_cache(_remembered)(_unless_nobody(parse)), f"{field}-format")
             for field, parse in (("email", parse_email), ("phone", parse_phone))
             if field in columns
         ]
@@ -81,6 +81,11 @@ class CopyText:
             except LinesProblem as error:
                 problem = problem or str(error)
         return problem, products, prepared
+
+
+def _unless_nobody(parse: Callable[[str], str]) -> Callable[[str], str]:
+    """A parser of references that answers an empty text for a placeholder."""
+    return lambda text: "" if names_nobody(text) else parse(text)
 
 
 def _is_plain(text: str, tabs: int) -> bool:

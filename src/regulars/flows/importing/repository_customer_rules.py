@@ -80,7 +80,7 @@ def _rules(now: datetime) -> Iterator[Rule]:
             SELECT FROM jsonb_each(external_ids::jsonb) AS id (source, value)
             WHERE jsonb_typeof(value) <> 'null' AND (
                 source !~ {} OR jsonb_typeof(value) NOT IN ('string', 'number')
-                OR length(btrim(value #>> '{{}}')) NOT BETWEEN 1 AND 200)
+                OR length(btrim(value #>> '{{}}')) > 200)
         )""").format(Literal(f"^{source_form}$")),
         "external-ids-format",
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from regulars.flows.importing.repository_rules import reference
 from regulars.flows.importing.rows import address_fields, profile_fields
 from regulars.kit.database import Repository
 from regulars.kit.schemas import most_tags
@@ -64,7 +65,7 @@ _create_matched_customers = SQL("""
     WHERE checked.code IS NULL
     ORDER BY people.batch, persons.customer_id
 """)
-_create_further_ids = """
+_create_further_ids = SQL("""
     CREATE TEMP TABLE further_ids AS
     SELECT matched.line, matched.customer_id, wanted.kind, wanted.value,
         held.customer_id IS NULL AND claims.customer_id IS NULL AS is_news,
@@ -73,12 +74,13 @@ _create_further_ids = """
         ) <> matched.customer_id AS is_taken
     FROM matched JOIN checked ON checked.line = matched.line,
         LATERAL (
-            SELECT 'ext:' || key, btrim(value) FROM jsonb_each_text(checked.external_ids) WHERE value IS NOT NULL
+            SELECT 'ext:' || key, id FROM jsonb_each_text(checked.external_ids), LATERAL (SELECT {id} AS id) AS named
+            WHERE id IS NOT NULL
         ) AS wanted (kind, value)
     LEFT JOIN customer_identifiers AS held ON held.kind = wanted.kind AND held.value = wanted.value
     LEFT JOIN claims ON claims.kind = wanted.kind AND claims.value = wanted.value
     WHERE matched.code IS NULL
-"""
+""").format(id=reference("value"))
 
 _create_profiles = SQL("""
     CREATE TEMP TABLE profiles AS

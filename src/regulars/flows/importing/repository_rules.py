@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
+from regulars.customers.identifiers import blank_marks, words_for_nobody
 from regulars.flows.importing.problems import money_code
-from regulars.flows.importing.rows import customer_fields, money_fields, profile_fields
+from regulars.flows.importing.rows import customer_fields, money_fields, profile_fields, reference_fields
 
 oldest_order = "1900-01-01"
 oldest_birth = "1900-01-01"
@@ -21,6 +22,12 @@ hidden_characters = r"[\x01-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
 profile_lengths = {"gender": 50, "postal_code": 20, "address_line1": 200, "address_line2": 200}
 
 
+# As names_nobody() has it. Zeros and the like fall to btrim(), which asks less of the server than a pattern.
+_reference = SQL("""
+    CASE WHEN btrim({0}, {blank}) = '' OR lower(btrim({0})) = ANY ({words}) THEN NULL ELSE btrim({0}) END
+""")
+
+
 class Rule(NamedTuple):
     """A row that has a field and meets the condition is rejected with the code."""
 
@@ -30,20 +37,28 @@ class Rule(NamedTuple):
 
 
 def trimmed_rows(columns: Collection[str], fields: Collection[str]) -> Composed:
-    """The rows of `incoming` without blanks around their values; a value of blanks is none.
+    """The rows of `incoming` without blanks around their values; a value of blanks, or a reference to nobody, is none.
 
     Args:
         columns: The fields that the file has.
         fields: All that a file of its kind may have.
     """
-    values = [
-        SQL("nullif(btrim({0}), '') AS {0}" if field in columns else "{0}").format(Identifier(field))
-        for field in fields
-        if field != "customer_number"
-    ]
-    return SQL(
-        "SELECT line, problem, {}, nullif(upper(btrim(customer_number)), '') AS customer_number FROM incoming"
-    ).format(SQL(", ").join(values))
+    values = [SQL("{} AS {}").format(_trimmed(field, columns), Identifier(field)) for field in fields]
+    return SQL("SELECT line, problem, {} FROM incoming").format(SQL(", ").join(values))
+
+
+def reference(field: str) -> Composed:
+    """The value of a field that refers to a customer, trimmed; null where it names nobody."""
+    return _reference.format(Identifier(field), blank=Literal(blank_marks), words=Literal(list(words_for_nobody)))
+
+
+def _trimmed(field: str, columns: Collection[str]) -> Composable:
+    if field not in columns:
+        return Identifier(field)
+    if field not in reference_fields:
+        return SQL("nullif(btrim({}), '')").format(Identifier(field))
+    value = reference(field)
+    return SQL("upper({})").format(value) if field == "customer_number" else value
 
 
 def first_broken_rule(columns: Collection[str], rules: Iterable[Rule]) -> Composed:

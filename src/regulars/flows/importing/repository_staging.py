@@ -10,14 +10,26 @@ from datetime import datetime
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from regulars.flows.importing.repository_rules import amount, first_broken_rule, order_rules, trimmed_rows
+from regulars.flows.importing.repository_rules import (
+    amount,
+    first_broken_rule,
+    order_rules,
+    reference,
+    trimmed_rows,
+)
 from regulars.flows.importing.result import Reject
-from regulars.flows.importing.rows import Subject, money_fields, orders
+from regulars.flows.importing.rows import Subject, id_fields, money_fields, orders
 from regulars.kit.database import Repository
 from regulars.kit.money import minor_units
 from regulars.orders.repository_sql import content_hash
 
 _create_incoming = SQL("CREATE TEMP TABLE incoming (line bigint NOT NULL, problem text, raw text, products text, {})")
+
+# Whether a column has ids that became numbers with a fraction, and none that is anything but a whole number.
+_has_fractions = SQL("SELECT EXISTS (SELECT FROM incoming WHERE btrim({}) LIKE '%.0')")
+_are_whole_numbers = SQL(r"""
+    SELECT bool_and(id ~ '^\d+(\.0)?$') FROM (SELECT {} AS id FROM incoming OFFSET 0) AS ids WHERE id IS NOT NULL
+""")
 
 # OFFSET 0 keeps the planner from merging the levels: a cast must only ever see a text that passed its rule, and no rule
 # shall be asked once for every column that stands on it.
@@ -69,6 +81,22 @@ class StagingRepository(Repository):
                 on_rows(received)
                 await sleep(0)  # lets others have their turn: a large file is read for seconds
         return received
+
+    async def restore_ids(self, columns: Collection[str]) -> None:
+        """Give ids their form back that became numbers with a fraction: `17850.0` is the customer `17850`.
+
+        A data frame with one empty field writes the whole column so. Where any id of the column is no whole number, the
+        fractions may be meant and stay.
+        """
+        for field in id_fields:
+            if field not in columns or not await self._value(_has_fractions.format(Identifier(field))):
+                continue
+            if await self._value(_are_whole_numbers.format(reference(field))):
+                await self._execute(
+                    SQL("UPDATE incoming SET {0} = left(btrim({0}), -2) WHERE btrim({0}) LIKE '%.0'").format(
+                        Identifier(field)
+                    )
+                )
 
     async def count_rejects(self, tables: Sequence[str] = ("checked", "matched")) -> int:
         """How many lines cannot be taken, by these tables."""

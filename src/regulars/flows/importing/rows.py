@@ -9,6 +9,10 @@ from regulars.kit.errors import OperatorError
 required_fields = ("order_id", "ordered_at", "total")
 contact_fields = frozenset(["email", "phone"])
 customer_fields = ("customer_id", "email", "phone", "customer_number")
+reference_fields = frozenset([*customer_fields, "referrer"])
+"""What refers to a customer: a placeholder in it refers to nobody."""
+id_fields = ("customer_id", "referrer")
+"""References that may be ids of the source, which spreadsheets and data frames turn into `17850.0`."""
 profile_fields = (
     "first_name",
     "last_name",

@@ -214,9 +214,11 @@ async def stage_rows(
     text = CopyText(
         rows.columns, minor_units=minor_units(settings.currency), lines_are_canonical=rows.lines_are_canonical
     )
-    return await staging.copy_rows(
+    received = await staging.copy_rows(
         rows.columns, text.blocks(rows.rows), lambda count: on_progress(Progress("reading", count))
     )
+    await staging.restore_ids(rows.columns)
+    return received
 
 
 async def in_own_session(url: str, work: Callable[[Connection], Awaitable[ImportResult]]) -> ImportResult:
