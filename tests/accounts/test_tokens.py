@@ -51,3 +51,36 @@ def test_the_secret_of_an_installation_is_made_once_for_its_owner_only(tmp_path:
     assert len(secrets.pop().get_secret_value()) == 64
     (file,) = (tmp_path / "data").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_secret_that_others_could_read_is_made_private_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = secret_of_installation(tmp_path)
+    for mode in (0o644, 0o640, 0o602):
+        (tmp_path / "jwt_secret").chmod(mode)
+        caplog.clear()
+        assert secret_of_installation(tmp_path) == made
+        assert stat.S_IMODE((tmp_path / "jwt_secret").stat().st_mode) == 0o600
+        assert "could be read by others" in caplog.text
+        assert made.get_secret_value() not in caplog.text
+    caplog.clear()
+    secret_of_installation(tmp_path)
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"CANARY7f3c9e", b"changeme" * 8, b"CANARY7f3c9e\xff" * 4])
+def test_a_file_without_a_secret_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "jwt_secret").write_bytes(content)
+    with pytest.raises(OperatorError, match=r"^The secret in ") as refusal:
+        secret_of_installation(tmp_path)
+    assert "CANARY" not in str(refusal.value)
+    assert (tmp_path / "jwt_secret").read_bytes() == content
+
+
+def test_a_secret_that_cannot_be_read_or_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "jwt_secret").mkdir()
+    with pytest.raises(OperatorError, match=r"cannot be used \(Is a directory\)"):
+        secret_of_installation(tmp_path)
+    with pytest.raises(OperatorError, match=r"cannot be used \(File exists\)"):
+        secret_of_installation(Path(__file__))

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import stat
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,8 +40,11 @@ def test_rejected_lines_go_to_a_file_that_can_be_corrected_and_imported(own_data
     file.write_text(
         "Nr,ordered_at,total,customer_id,first_name\n1,2026-01-02,10,A,Ann\n2,2026-01-02,-10,B,Bob\n3,2026\n"
     )
+    rejects.write_text("of an earlier import, when everybody could read it")
+    rejects.chmod(0o644)
     done = imported(own_database_url, file, "--source", "web", "--map", "order_id=Nr")
     assert done.exit_code == 2
+    assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
     assert f"2 lines were rejected: correct them in {rejects} and import that file." in done.output
     assert rejects.read_text().splitlines() == [
         "line,code,message,order_id,ordered_at,total,customer_id,first_name,raw",

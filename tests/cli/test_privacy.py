@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import stat
 from pathlib import Path
 from typing import IO
 from zipfile import ZipFile
@@ -51,6 +52,7 @@ def test_the_operator_writes_a_persons_data_to_a_file(
     with ZipFile(to) as archive:
         told = json.loads(archive.read("customer.json"))
     assert told["sections"]["customers"][0]["first_name"] == "Ann"
+    assert stat.S_IMODE(to.stat().st_mode) == 0o600
     assert "such a file" in complaint(
         regulars(own_database_url, "customers", "export-data", str(customer.id), "--to", str(to))
     )

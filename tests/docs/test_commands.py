@@ -110,6 +110,8 @@ def test_commands_do_what_the_page_prints(page: str, shell: ReaderShell) -> None
     for command in stages.get(page, []):
         assert shell.run(command)[0] == 0, command
     follow(shell, commands_of(pages[page]))
+    status, readable = shell.run(r"grep -rl 'client_secret [A-Za-z0-9_-]\{20\}' . | xargs -r -I{} find {} -perm /077")
+    assert (status, readable.strip()) == (0, ""), "a secret is left where others can read it"
 
 
 def test_a_page_that_prints_something_else_is_found(shell: ReaderShell) -> None:

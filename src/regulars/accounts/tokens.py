@@ -5,6 +5,7 @@ against the session in the database.
 """
 
 import hashlib
+import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -19,8 +20,11 @@ import jwt
 from pydantic import SecretStr
 
 from regulars.accounts.errors import InvalidToken
-from regulars.kit.errors import OperatorError
+from regulars.kit.errors import OperatorError, out_of_space
+from regulars.kit.private_files import create_private, make_private
 from regulars.kit.settings import Settings
+
+log = logging.getLogger(__name__)
 
 leeway_seconds = 5
 longest_life_seconds = 15 * 60
@@ -75,8 +79,8 @@ class TokenSigner:
                 "REGULARS_JWT_SECRET is not set.",
                 "Set it to 32 random bytes or more, such as the output of `openssl rand -hex 32`.",
             )
-        given = [settings.jwt_secret, settings.jwt_secret_previous]
-        secrets_in_use = [_checked(secret) for secret in given if secret is not None]
+        given = {"jwt_secret": settings.jwt_secret, "jwt_secret_previous": settings.jwt_secret_previous}
+        secrets_in_use = [_checked(secret, name) for name, secret in given.items() if secret is not None]
         return cls(
             keys={_key_id(secret): secret for secret in secrets_in_use},
             issuer=settings.jwt_issuer,
@@ -149,24 +153,62 @@ def hash_token(token: str) -> bytes:
 
 
 def secret_of_installation(data_dir: Path) -> SecretStr:
-    """The signing secret kept beside the embedded database; made on first use, readable by its owner only."""
+    """The signing secret kept beside the embedded database; made on first use, readable by its owner only.
+
+    Raises:
+        OperatorError: it cannot be read or written, or what is there is no secret.
+    """
     path = data_dir / "jwt_secret"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        fresh = data_dir / f"jwt_secret.{secrets.token_hex(4)}"
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _make_secret(path)
+        if path.is_file() and make_private(path):
+            log.warning("%s could be read by others; it is private now. Replace it if somebody may have read it.", path)
+        secret = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise OperatorError(
+            f"The secret in {path} cannot be used ({reason}).",
+            "Free space on the disk and try again."
+            if getattr(error, "errno", None) in out_of_space
+            else "Let this user alone read and write it, or set REGULARS_JWT_SECRET.",
+        ) from None
+    if not _is_strong(secret):
+        raise OperatorError(
+            f"The secret in {path} is empty, too short or a sample value.",
+            "Put back the one that was there; if there is none, delete the file, and a new one is made.",
+        )
+    return SecretStr(secret)
+
+
+def _make_secret(path: Path) -> None:
+    """Make the file whole or not at all: it is on disk before it has its name."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        with create_private(fresh) as file:
+            file.write(secrets.token_hex(32).encode())
+            file.flush()
+            os.fsync(file.fileno())
         with suppress(FileExistsError):  # another process was first: its secret counts
             path.hardlink_to(fresh)
-        fresh.unlink()
-    return SecretStr(path.read_text())
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
-def _checked(secret: SecretStr) -> bytes:
+def _is_strong(secret: str) -> bool:
+    return (
+        len(secret.encode()) >= shortest_secret_bytes
+        and len(set(secret)) >= 8
+        and not secret.lower().startswith(_sample_words)
+    )
+
+
+def _checked(secret: SecretStr, name: str) -> bytes:
     value = secret.get_secret_value()
-    if len(value.encode()) < shortest_secret_bytes or len(set(value)) < 8 or value.lower().startswith(_sample_words):
+    if not _is_strong(value):
         raise OperatorError(
-            "REGULARS_JWT_SECRET is too short or a sample value.",
+            f"REGULARS_{name.upper()} is too short or a sample value.",
             "Set it to 32 random bytes or more, such as the output of `openssl rand -hex 32`.",
         )
     return value.encode()

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -14,6 +15,7 @@ from rich.text import Text
 from regulars.flows.importing.problems import sentences
 from regulars.flows.importing.result import Progress, Reject
 from regulars.kit.errors import OperatorError
+from regulars.kit.private_files import replace_private
 
 _stages = {
     "reading": "Reading",
@@ -65,7 +67,7 @@ class RejectsFile:
 
     def _open(self) -> IO[str]:
         try:
-            return self.path.open("w", encoding="utf-8", newline="")
+            return TextIOWrapper(replace_private(self.path), encoding="utf-8", newline="")
         except OSError as error:
             raise OperatorError(
                 f"The rejected lines cannot be written to {self.path} ({error.strerror}); the good ones are imported.",

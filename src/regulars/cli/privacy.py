@@ -21,6 +21,7 @@ from regulars.flows.erase_customer import Erasures, Request
 from regulars.flows.export_customer import CustomerDataExports
 from regulars.kit.database import Database
 from regulars.kit.errors import OperatorError
+from regulars.kit.private_files import create_private
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings, load_settings
 from regulars.privacy.log_files import line_of, read_log
@@ -120,7 +121,7 @@ async def _export(url: str, settings: Settings, customer: str, to: Path) -> None
 def _new_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that the block writes; when the block raises, there is none."""
     try:
-        file = path.open("xb")
+        file = create_private(path)
     except OSError as error:
         raise OperatorError(f"{path} cannot be written ({error.strerror}).", "Name another with --to.") from error
     try:

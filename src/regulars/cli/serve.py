@@ -17,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from regulars.cli.context import ready_database, require_secret, secret_of, with_secret
 from regulars.cli.listening import address_of, listen
 from regulars.cli.worker import background_worker
+from regulars.kit.delivery import messenger_from
 from regulars.kit.errors import OperatorError
 from regulars.kit.logs import configure_logging
 from regulars.kit.postgres import EmbeddedPostgres
@@ -33,6 +34,7 @@ def serve(
     """Serve the API until told to stop."""
     settings = load_settings()
     require_secret(settings)
+    messenger_from(settings)  # refuses what its worker could not use
     if workers < 1:
         raise OperatorError(f"{workers} workers cannot answer anybody.", "Use --workers with 1 or more.")
     listeners = listen(host, port)

@@ -8,12 +8,16 @@ answers 409 with `/problems/insufficient-points` and these two members. A refusa
 sent, only what we know. The doors turn it into their own shape: problem+json, a page, one line on the terminal.
 """
 
+import errno
 import re
 from inspect import getdoc
 from typing import Any, ClassVar
 from uuid import UUID
 
 type_prefix = "/problems/"
+
+out_of_space = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system calls a full disk."""
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault

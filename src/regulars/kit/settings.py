@@ -1,5 +1,6 @@
 """Settings of an installation, read from the environment (`REGULARS_...`) or a `.env` file in the working directory."""
 
+import json
 from datetime import time
 from decimal import Decimal
 from functools import cached_property
@@ -11,15 +12,21 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from phonenumbers import SUPPORTED_REGIONS
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from regulars.kit.clock import Clock
+from regulars.kit.database_address import require_database_address
 from regulars.kit.errors import OperatorError
 from regulars.kit.money import minor_units
 from regulars.kit.web_addresses import require_private_way
 
 CommaSeparated = Annotated[list[str], NoDecode]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+Multiplier = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+_may_be_empty = frozenset({"allowed_hosts", "trusted_proxies", "sms_countries", "nightly_at"})
+_largest_file = 1 << 50
+_largest_count = 2_147_483_647
 
 
 class Settings(BaseSettings):
@@ -34,7 +41,7 @@ class Settings(BaseSettings):
         description="Folder of the embedded PostgreSQL; unset, `~/.local/share/regulars` on Linux.",
     )
     database_url: str | None = Field(
-        default=None, description="A PostgreSQL server of your own, instead of the embedded one."
+        default=None, repr=False, description="A PostgreSQL server of your own, instead of the embedded one."
     )
 
     store_timezone: str = Field(default="UTC", description="Time zone of the shop: where its days begin and end.")
@@ -79,6 +86,7 @@ class Settings(BaseSettings):
     anonymise_inactive_after_days: int | None = Field(
         default=None,
         ge=30,
+        le=36_500,
         description="Erase customers who did not buy, move points, sign in or open a mail for so long. Unset, never.",
     )
     jwt_issuer: str = Field(default="regulars", description="Claim `iss` of access tokens.")
@@ -105,7 +113,10 @@ class Settings(BaseSettings):
         " numbers never.",
     )
     register_per_hour: int = Field(
-        default=10, ge=1, description="How many people may register from one client address in an hour."
+        default=10,
+        ge=1,
+        le=_largest_count,
+        description="How many people may register from one client address in an hour.",
     )
     session_check_seconds: float = Field(
         default=5,
@@ -125,27 +136,41 @@ class Settings(BaseSettings):
         le=60,
         description="How long a server that was told to stop goes on answering while /readyz already says no.",
     )
-    import_max_bytes: int = Field(default=100 * 1024 * 1024, ge=1, description="Largest order file taken over HTTP.")
+    import_max_bytes: int = Field(
+        default=100 * 1024 * 1024, ge=1, le=_largest_file, description="Largest order file taken over HTTP."
+    )
     nightly_at: time | None = Field(
         default=time(3, 30),
         description="When the night's work begins, in the shop's time: points expire, metrics are checked, customers"
         " scored, tiers reviewed, the ledger audited. Empty: never by itself.",
     )
     sync_max_customers: int = Field(
-        default=100_000, ge=0, description="Work on more customers or rows than this becomes a job by itself."
+        default=100_000,
+        ge=0,
+        le=_largest_count,
+        description="Work on more customers or rows than this becomes a job by itself.",
     )
     job_result_max_bytes: int = Field(
-        default=1024 * 1024 * 1024, ge=1, description="Largest result of a job that is kept for its caller."
+        default=1024 * 1024 * 1024,
+        ge=1,
+        le=_largest_file,
+        description="Largest result of a job that is kept for its caller.",
     )
     idempotency_days: int = Field(
         default=7, ge=1, le=90, description="How long an answer is kept under its Idempotency-Key."
     )
     events_kept_days: int = Field(
-        default=30, ge=1, description="How long what happened stays in the table `events`, for programs that follow it."
+        default=30,
+        ge=1,
+        le=36_500,
+        description="How long what happened stays in the table `events`, for programs that follow it.",
     )
 
     adjust_limit_staff: int = Field(
-        default=1000, ge=0, description="Most points that staff may add or subtract in one adjustment."
+        default=1000,
+        ge=0,
+        le=_largest_count,
+        description="Most points that staff may add or subtract in one adjustment.",
     )
 
     customer_self_redeem: bool = Field(default=True, description="Whether customers may redeem their own points.")
@@ -164,24 +189,22 @@ class Settings(BaseSettings):
     rfm_edges: Literal["quintiles", "fixed"] = Field(
         default="quintiles", description="Whether scores compare customers, or go by fixed thresholds."
     )
-    rfm_fixed_thresholds: list[int] = Field(
+    rfm_fixed_thresholds: Annotated[list[Annotated[int, Field(ge=0, le=_largest_count)]], NoDecode] = Field(
         default=[1, 2, 3, 5],
         description="Frequency edges where edges are fixed: by rfm_edges, or below 5 ranked customers.",
     )
-    rfm_fixed_recency_days: list[int] = Field(
+    rfm_fixed_recency_days: Annotated[list[Annotated[int, Field(ge=0, le=36_500)]], NoDecode] = Field(
         default=[365, 180, 90, 30], description="Recency edges used then, falling."
     )
-    rfm_fixed_monetary: list[Decimal] = Field(
+    rfm_fixed_monetary: Annotated[list[Annotated[Decimal, Field(ge=0, lt=10**14)]], NoDecode] = Field(
         default=[Decimal(50), Decimal(100), Decimal(250), Decimal(500)], description="Monetary edges used then."
     )
-    rfm_stale_days: int = Field(default=7, ge=1, description="A score older than this is stale.")
-    clv_floor_days: int = Field(
-        default=90, ge=1, description="Least age of a customer in the lifetime value formula, in days."
+    rfm_stale_days: Days = Field(default=7, description="A score older than this is stale.")
+    clv_floor_days: Days = Field(
+        default=90, description="Least age of a customer in the lifetime value formula, in days."
     )
-    clv_lifespan_days: int = Field(
-        default=365, ge=1, description="Lifespan that a segment's multiplier scales, in days."
-    )
-    clv_multipliers: dict[str, float] = Field(
+    clv_lifespan_days: Days = Field(default=365, description="Lifespan that a segment's multiplier scales, in days.")
+    clv_multipliers: Annotated[dict[str, Multiplier], NoDecode] = Field(
         default={}, description="Multipliers by segment that replace the defaults."
     )
     clv_method: Literal["seed", "model", "blend"] = Field(
@@ -195,10 +218,55 @@ class Settings(BaseSettings):
         default=0, ge=0, le=1, description="What money is worth less for a year of waiting, for a model."
     )
 
-    @field_validator("allowed_hosts", "trusted_proxies", "sms_countries", mode="before")
+    @field_validator(
+        "allowed_hosts",
+        "trusted_proxies",
+        "sms_countries",
+        "rfm_fixed_thresholds",
+        "rfm_fixed_recency_days",
+        "rfm_fixed_monetary",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        inside = value.strip().removeprefix("[").removesuffix("]") if value.strip().startswith("[") else value
+        return [part.strip() for part in inside.split(",") if part.strip()]
+
+    @field_validator("clv_multipliers", mode="before")
+    @classmethod
+    def _object(cls, value: object) -> object:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except (ValueError, RecursionError):
+            raise ValueError('must be a JSON object such as {"champion": 2.5}') from None
+
+    # The last of the "before" validators is the first to run.
+    @field_validator("*", mode="before")
+    @classmethod
+    def _readable(cls, value: object, info: ValidationInfo) -> object:
+        if not isinstance(value, str):
+            return value
+        if not value.strip() and info.field_name not in _may_be_empty:
+            raise ValueError("is empty")
+        if "\0" in value or not _is_text(value):
+            raise ValueError("holds what is no UTF-8 text")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _folder(cls, value: Path) -> Path:
+        try:
+            value.resolve()
+        except (OSError, RuntimeError):  # a symbolic link that leads to itself
+            raise ValueError("must be the path of a folder") from None
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        return None if value is None else require_database_address(value)
 
     @field_validator("nightly_at", mode="before")
     @classmethod
@@ -215,8 +283,11 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: list[str]) -> list[str]:
-        for network in value:
-            ip_network(network)
+        try:
+            for network in value:
+                ip_network(network)
+        except ValueError:
+            raise ValueError("must be networks such as 10.0.0.0/8,fd00::/8") from None
         return value
 
     @field_validator("store_timezone")
@@ -267,12 +338,22 @@ def load_settings() -> Settings:
     """Read the settings.
 
     Raises:
-        OperatorError: a setting has a value that cannot be used; says which.
+        OperatorError: a setting has a value that cannot be used; says which, and does not repeat the value.
     """
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "REGULARS_" + "_".join(str(part) for part in first["loc"]).upper()
+        first = error.errors(include_input=False, include_context=False)[0]
+        name = f"REGULARS_{str(first['loc'][0]).upper()}"
         reason = str(first["msg"]).removeprefix("Value error, ")
-        raise OperatorError(f"{name} cannot be used: {reason}.", f"Correct or unset {name}.") from error
+        raise OperatorError(f"{name} cannot be used: {reason}.", f"Correct or unset {name}.") from None
+    except (OSError, UnicodeError):
+        raise OperatorError("The file .env cannot be read.", "Let this user read it; it must be UTF-8 text.") from None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # bytes of the environment that are no UTF-8
+        return False
+    return True
