@@ -17,12 +17,14 @@ from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.privacy.consents import ConsentJournal
 from regulars.privacy.consents_rules import Outcome
+from regulars.privacy.erased_people import ErasedPeople
 from regulars.privacy.models import Erasure
 from regulars.privacy.models_consents import ConsentAction, ConsentChannel, ConsentStatement, When, flags
 from regulars.privacy.repository_consents import ConsentRepository
 from tests.conftest import RolledBackDatabase
 from tests.factories.customers import make_customer, set_columns
 
+least = timedelta(microseconds=1)
 granted, withdrawn = ConsentAction.GRANTED, ConsentAction.WITHDRAWN
 email, sms, push = ConsentChannel
 random_events = int(os.environ.get("REGULARS_CONSENT_EVENTS", "600"))
@@ -30,13 +32,18 @@ everything_said = "SELECT channel, action, source FROM consent_events ORDER BY s
 
 
 def statement(
-    customer_id: UUID, channel: ConsentChannel = email, action: ConsentAction = granted, when: When = "now"
+    customer_id: UUID,
+    channel: ConsentChannel = email,
+    action: ConsentAction = granted,
+    when: When = "now",
+    source: str = "till",
 ) -> ConsentStatement:
-    return ConsentStatement(customer_id=customer_id, channel=channel, action=action, when=when, source="till")
+    return ConsentStatement(customer_id=customer_id, channel=channel, action=action, when=when, source=source)
 
 
 async def record(connection: Connection, clock: Clock, *statements: ConsentStatement) -> list[Outcome]:
-    return await ConsentJournal(connection, clock).record(statements, by=None)
+    erased = ErasedPeople(connection, Settings(_env_file=None, jwt_secret="x" * 32))
+    return await ConsentJournal(connection, clock).record(statements, by=None, erased=erased)
 
 
 async def flags_of(connection: Connection, *customer_ids: UUID) -> list[tuple[bool, ...]]:
@@ -56,10 +63,16 @@ class Model:
     """What must be true, by a list and a sort."""
 
     def __init__(self) -> None:
-        self.events: list[tuple[UUID, ConsentChannel, datetime, ConsentAction]] = []
+        self.events: list[tuple[UUID, ConsentChannel, datetime, ConsentAction, str]] = []
 
-    def said(self, customer_id: UUID, channel: ConsentChannel) -> list[tuple[datetime, ConsentAction]]:
-        about = [(at, action) for who, by_way, at, action in self.events if (who, by_way) == (customer_id, channel)]
+    def said(
+        self, customer_id: UUID, channel: ConsentChannel, source: str | None = None
+    ) -> list[tuple[datetime, ConsentAction]]:
+        about = [
+            (at, action)
+            for who, by_way, at, action, where in self.events
+            if (who, by_way) == (customer_id, channel) and source in {None, where}
+        ]
         return sorted(about, key=lambda event: event[0])  # of one time, in the order of writing
 
     def allows(self, customer_id: UUID) -> tuple[bool, ...]:
@@ -74,13 +87,16 @@ class Model:
                 return Outcome.UNCHANGED
             if (each.when, withdrawn) == (last_at, last):
                 return Outcome.OVERRULED
-            self.events.append((each.customer_id, each.channel, each.when, each.action))
-            return Outcome.RECORDED
-        if last == each.action:
+            return self.write(each, each.when)
+        own = self.said(each.customer_id, each.channel, each.source) if each.when == "unknown" else []
+        if own and own[-1][1] == each.action:
             return Outcome.UNCHANGED
         if each.when == "unknown" and last == withdrawn:
-            return Outcome.OVERRULED
-        self.events.append((each.customer_id, each.channel, max(now, last_at), each.action))
+            return self.write(each, last_at - least) if each.action == withdrawn else Outcome.OVERRULED
+        return Outcome.UNCHANGED if last == each.action else self.write(each, max(now, last_at))
+
+    def write(self, each: ConsentStatement, at: datetime) -> Outcome:
+        self.events.append((each.customer_id, each.channel, at, each.action, each.source))
         return Outcome.RECORDED
 
 
@@ -93,8 +109,9 @@ async def test_flags_are_always_what_the_last_events_say(connection: Connection,
     def anything() -> ConsentStatement:
         when: When = chance.choice(["now", "unknown", *times])
         return statement(
-            chance.choice(people), chance.choice(list(ConsentChannel)), chance.choice(list(ConsentAction)), when
-        )
+            chance.choice(people), chance.choice(list(ConsentChannel)), chance.choice(list(ConsentAction)), when,
+            chance.choice(["till", "newsletter"]),
+        )  # fmt: skip
 
     while len(model.events) < random_events:
         together = [anything() for _ in range(chance.choice([1, 1, 1, 5, 20]))]

@@ -72,5 +72,28 @@ def test_without_a_time_the_withdrawal_holds() -> None:
     assert decided(granted, "unknown", held(withdrawn)) == Decision(Outcome.OVERRULED)
     assert decided(withdrawn, "unknown", held(granted)) == Decision(Outcome.RECORDED, later, is_in_force=True)
     assert decided(granted, "unknown", None) == Decision(Outcome.RECORDED, later, is_in_force=True)
-    for action in ConsentAction:
-        assert decided(action, "unknown", held(action)) == Decision(Outcome.UNCHANGED)
+    assert decided(granted, "unknown", held(granted)) == Decision(Outcome.UNCHANGED)
+
+
+def test_a_source_that_says_a_withdrawal_without_a_time_has_said_it_for_good() -> None:
+    repeated = decided(withdrawn, "unknown", held(withdrawn))
+    assert repeated == Decision(Outcome.RECORDED, noon - timedelta(microseconds=1))
+    for action, last in product(ConsentAction, (held(granted), held(withdrawn))):
+        assert decided(action, "unknown", last, is_known=True) == Decision(Outcome.UNCHANGED)
+
+
+@pytest.mark.parametrize("when", ["unknown", earlier, noon])
+def test_an_erasure_makes_grants_of_before_void(when: When) -> None:
+    def after_erasure(action: ConsentAction, when: When, last: LastConsent | None) -> Outcome:
+        return decide(statement(action, when), last, now=later, is_known=False, erased_at=noon).outcome
+
+    assert after_erasure(granted, when, None) == Outcome.OVERRULED
+    assert after_erasure(granted, when, held(granted, earlier)) == Outcome.OVERRULED
+    assert after_erasure(withdrawn, when, None) == Outcome.RECORDED
+    assert after_erasure(granted, noon + timedelta(seconds=1), None) == Outcome.RECORDED
+    assert after_erasure(granted, "now", None) == Outcome.RECORDED
+
+
+def test_a_grant_without_a_time_repeats_the_one_after_the_erasure() -> None:
+    decision = decide(statement(granted, "unknown"), held(granted, later), now=later, is_known=False, erased_at=noon)
+    assert decision == Decision(Outcome.UNCHANGED)

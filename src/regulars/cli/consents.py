@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from regulars.cli.context import one_transaction, ready_database
+from regulars.cli.context import one_transaction, ready_database, with_secret
 from regulars.flows.import_consents import ConsentImportResult, import_consents
 from regulars.flows.import_orders import parse_source
 from regulars.flows.importing.files import open_text
@@ -27,6 +27,8 @@ def import_consent_file(
 ) -> None:
     """Import grants and withdrawals; importing a file twice changes nothing, and a withdrawal is never lost."""
     settings, source = load_settings(), parse_source(source)
+    if settings.jwt_secret or not settings.database_url:
+        settings = with_secret(settings)
     with ready_database(settings) as url:
         result = asyncio.run(_import(url, settings, file, encoding, source))
     if as_json:
@@ -57,7 +59,9 @@ def export_suppressions(
 async def _import(url: str, settings: Settings, file: Path, encoding: str, source: str) -> ConsentImportResult:
     async with Database(url, size=1) as database:
         with open_text(file, encoding) as lines:
-            return await import_consents(database, lines, source=source, by=operator, clock=settings.clock)
+            return await import_consents(
+                database, lines, source=source, by=operator, settings=settings, clock=settings.clock
+            )
 
 
 async def _export(url: str, settings: Settings, channel: ConsentChannel) -> int:

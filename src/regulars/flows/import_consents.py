@@ -25,8 +25,10 @@ from regulars.kit.database import Connection, Transactions
 from regulars.kit.errors import OperatorError
 from regulars.kit.schemas import Id, Instant, Source
 from regulars.kit.security import Principal
+from regulars.kit.settings import Settings
 from regulars.privacy.consents import ConsentJournal
 from regulars.privacy.consents_rules import Outcome
+from regulars.privacy.erased_people import ErasedPeople
 from regulars.privacy.models_consents import ConsentStatement, When
 from regulars.privacy.schemas_consents import ConsentChange
 
@@ -76,7 +78,7 @@ class ConsentImportResult:
 
     Attributes:
         unchanged: Lines that say what is known.
-        overruled: Grants of which nothing tells that they came after the withdrawal that is known.
+        overruled: Grants of which nothing tells that they came after the withdrawal or the erasure that is known.
         errors: The first 1,000 lines that were not taken.
     """
 
@@ -102,7 +104,7 @@ class _Read:
 
 
 async def import_consents(
-    database: Transactions, lines: Iterable[str], *, source: str, by: Principal, clock: Clock
+    database: Transactions, lines: Iterable[str], *, source: str, by: Principal, settings: Settings, clock: Clock
 ) -> ConsentImportResult:
     """Take in a CSV file of consents.
 
@@ -111,6 +113,7 @@ async def import_consents(
         lines: The text of the file, with a header line.
         source: Where the consents were given, for lines that do not say.
         by: Who imports.
+        settings: Of the installation; they hold the secret by which erased people are recognised.
         clock: The clock of the shop.
 
     Raises:
@@ -123,7 +126,7 @@ async def import_consents(
         read = [each for number, row in batch if (each := _read(number, row, result, clock.now()))]
         if read:
             async with database.transaction() as connection:
-                outcomes = await _record(connection, read, result, source=source, by=by, clock=clock)
+                outcomes = await _record(connection, read, result, source, by=by, settings=settings, clock=clock)
             result.recorded += outcomes.count(Outcome.RECORDED)
             result.unchanged += outcomes.count(Outcome.UNCHANGED)
             result.overruled += outcomes.count(Outcome.OVERRULED)
@@ -197,9 +200,10 @@ async def _record(
     connection: Connection,
     batch: Sequence[_Read],
     result: ConsentImportResult,
-    *,
     source: str,
+    *,
     by: Principal,
+    settings: Settings,
     clock: Clock,
 ) -> list[Outcome]:
     """Write a batch, for customers who are there."""
@@ -212,7 +216,8 @@ async def _record(
             continue
         when: When = each.line.occurred_at or "unknown"
         statements.append(each.line.statement(customer_id, when, source=each.line.source or source))
-    return await ConsentJournal(connection, clock).record(statements, by=by) if statements else []
+    erased = ErasedPeople(connection, settings)
+    return await ConsentJournal(connection, clock).record(statements, by=by, erased=erased) if statements else []
 
 
 async def _owners(

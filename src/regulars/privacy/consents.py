@@ -1,6 +1,7 @@
 """What customers allow: one writer of events for one customer and for many, and what callers may do and see."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
 from uuid import UUID
@@ -16,6 +17,7 @@ from regulars.kit.errors import NotFound
 from regulars.kit.events import record_events
 from regulars.kit.security import Principal
 from regulars.privacy.consents_rules import Decision, Outcome, decide
+from regulars.privacy.erased_people import ErasedPeople
 from regulars.privacy.events import ConsentChanged
 from regulars.privacy.models_consents import (
     ConsentAction,
@@ -24,6 +26,7 @@ from regulars.privacy.models_consents import (
     ConsentKey,
     ConsentStatement,
     LastConsent,
+    LastWord,
 )
 from regulars.privacy.repository_consents import ConsentRepository
 from regulars.privacy.schemas_consents import ConsentChange
@@ -40,12 +43,15 @@ class ConsentJournal:
         self._clock = clock
         self._consents = ConsentRepository(connection)
 
-    async def record(self, statements: Sequence[ConsentStatement], *, by: Principal | None) -> list[Outcome]:
+    async def record(
+        self, statements: Sequence[ConsentStatement], *, by: Principal | None, erased: ErasedPeople | None = None
+    ) -> list[Outcome]:
         """Write down what was said, in the order given, in a fixed number of statements however much it is.
 
         Args:
             statements: About customers who are there and locked; no time that is told lies in the future.
             by: Who reports it; None for the program itself.
+            erased: Who was erased; needed unless everything was said just now, which no erasure can follow.
 
         Returns:
             What became of each.
@@ -53,7 +59,12 @@ class ConsentJournal:
         now = self._clock.now()
         customer_ids = sorted({statement.customer_id for statement in statements})
         last = {each.key: each for each in await self._consents.get_last_consents(customer_ids)}
-        known = await self._consents.find_known(statements)
+        known = _Known(
+            await self._consents.find_known(statements),
+            {(each.key, each.source): each for each in await self._consents.get_last_words(statements)},
+            {} if erased is None else await erased.erased_at(customer_ids),
+        )
+        assert erased or all(each.when == "now" for each in statements), "may be older than an erasure"  # noqa: S101
         decisions = [_decided(statement, last, known, now) for statement in statements]
         written = [
             (statement, decision.occurred_at)
@@ -182,19 +193,46 @@ def source_of(by: Principal) -> str:
     return by.source or by.role
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is written down already that bears on statements which were not made just now.
+
+    Attributes:
+        told: Events of the times that statements tell.
+        words: The last word of each source about each consent.
+        erased_at: When a person with an address of the customer was last erased.
+    """
+
+    told: set[tuple[ConsentKey, str, datetime]]
+    words: dict[tuple[ConsentKey, str], LastWord]
+    erased_at: Mapping[UUID, datetime]
+
+    def includes(self, statement: ConsentStatement) -> bool:
+        """Whether a statement is written down."""
+        if isinstance(statement.when, datetime):
+            return (statement.key, str(statement.action), statement.when) in self.told
+        word = self.words.get((statement.key, statement.source))
+        return word is not None and word.action == statement.action
+
+    def add(self, statement: ConsentStatement, occurred_at: datetime) -> None:
+        """Take in what is about to be written."""
+        key = statement.key
+        self.told.add((key, str(statement.action), occurred_at))
+        word = self.words.get((key, statement.source))
+        if word is None or word.occurred_at <= occurred_at:
+            self.words[key, statement.source] = LastWord(*key, statement.source, statement.action, occurred_at)
+
+
 def _decided(
-    statement: ConsentStatement,
-    last: dict[ConsentKey, LastConsent],
-    known: set[tuple[ConsentKey, str, datetime]],
-    now: datetime,
+    statement: ConsentStatement, last: dict[ConsentKey, LastConsent], known: _Known, now: datetime
 ) -> Decision:
     """Decide on a statement, and leave `last` and `known` as the next one finds them."""
     key = statement.key
-    same = (key, str(statement.action), statement.when) if isinstance(statement.when, datetime) else None
-    decision = decide(statement, last.get(key), now=now, is_known=same in known)
+    erased_at = known.erased_at.get(statement.customer_id)
+    decision = decide(statement, last.get(key), now=now, is_known=known.includes(statement), erased_at=erased_at)
     if decision.occurred_at is None:
         return decision
-    known.add((key, str(statement.action), decision.occurred_at))
+    known.add(statement, decision.occurred_at)
     if decision.is_in_force:
         last[key] = LastConsent(
             *key, statement.action, decision.occurred_at, statement.policy_version, statement.text_hash

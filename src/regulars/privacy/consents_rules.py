@@ -5,10 +5,12 @@ cannot tell what came last, the stricter one holds. Silence is no consent.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from regulars.privacy.models_consents import ConsentAction, ConsentStatement, LastConsent
+
+_shortest = timedelta(microseconds=1)
 
 
 class Outcome(StrEnum):
@@ -35,23 +37,41 @@ class Decision:
     is_in_force: bool = False
 
 
-def decide(statement: ConsentStatement, last: LastConsent | None, *, now: datetime, is_known: bool) -> Decision:
+def decide(
+    statement: ConsentStatement,
+    last: LastConsent | None,
+    *,
+    now: datetime,
+    is_known: bool,
+    erased_at: datetime | None = None,
+) -> Decision:
     """What a statement changes.
 
     Args:
         statement: What is said.
         last: What holds for its customer, purpose and channel; None if nothing was ever said.
         now: The present instant.
-        is_known: Whether an event of the same action, at the very time that the statement tells, is written down.
+        is_known: Whether it is written down: an event of the same action at the very time that the statement tells, or
+            without a time, as the last word of the statement's source.
+        erased_at: When a person with an address of the customer was last erased: whatever was allowed before is void.
     """
-    match statement.when:
-        case "now":
-            repeats = last is not None and _says_the_same(statement, last)
-            return Decision(Outcome.UNCHANGED) if repeats else _in_force(last, now)
-        case "unknown":
-            return _undated(statement, last, now)
-        case told:
-            return Decision(Outcome.UNCHANGED) if is_known else _dated(statement, told, last)
+    if statement.when == "now":
+        repeats = last is not None and _says_the_same(statement, last)
+        return Decision(Outcome.UNCHANGED) if repeats else _in_force(last, now)
+    if is_known:
+        return Decision(Outcome.UNCHANGED)
+    if statement.action == ConsentAction.GRANTED and _is_void(statement.when, last, erased_at):
+        return Decision(Outcome.OVERRULED)
+    return _undated(statement, last, now) if statement.when == "unknown" else _dated(statement, statement.when, last)
+
+
+def _is_void(when: datetime | str, last: LastConsent | None, erased_at: datetime | None) -> bool:
+    """Whether a grant may be one from before the erasure. One without a time is not, where a later one holds."""
+    if erased_at is None:
+        return False
+    if isinstance(when, datetime):
+        return when <= erased_at
+    return last is None or last.occurred_at <= erased_at
 
 
 def _says_the_same(statement: ConsentStatement, last: LastConsent) -> bool:
@@ -69,6 +89,10 @@ def _in_force(last: LastConsent | None, now: datetime) -> Decision:
 
 
 def _undated(statement: ConsentStatement, last: LastConsent | None, now: datetime) -> Decision:
+    if last is not None and statement.action == last.action == ConsentAction.WITHDRAWN:
+        # Nothing changes, but it must be known as this source's when the same file comes again after a grant. It takes
+        # its place before what holds, so that it decides nothing about what is told later.
+        return Decision(Outcome.RECORDED, last.occurred_at - _shortest)
     if last is not None and statement.action == last.action:
         return Decision(Outcome.UNCHANGED)
     if last is not None and statement.action == ConsentAction.GRANTED:

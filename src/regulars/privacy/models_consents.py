@@ -88,6 +88,23 @@ class LastConsent:
 
 
 @dataclass(frozen=True)
+class LastWord:
+    """What a source said last about a consent, by the time at which the person consented."""
+
+    customer_id: UUID
+    purpose: str
+    channel: str
+    source: str
+    action: str
+    occurred_at: datetime
+
+    @property
+    def key(self) -> ConsentKey:
+        """Which consent it is about."""
+        return self.customer_id, ConsentPurpose(self.purpose), ConsentChannel(self.channel)
+
+
+@dataclass(frozen=True)
 class ConsentEvent:
     """A consent as it was written down.
 

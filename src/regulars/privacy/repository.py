@@ -86,6 +86,43 @@ class ErasureRepository(Repository):
         )
         return found
 
+    async def has_hashes(self) -> bool:
+        """Whether there is anybody to be recognised."""
+        found: bool = await self._value(
+            "SELECT EXISTS (SELECT FROM erasure_log WHERE email_hash IS NOT NULL)"
+            " OR EXISTS (SELECT FROM erasure_log WHERE phone_hash IS NOT NULL)"
+        )
+        return found
+
+    async def get_contacts(self, customer_ids: Sequence[UUID]) -> list[tuple[str, UUID, str]]:
+        """Addresses and phone numbers of customers: the kind, whose, and the value."""
+        rows = await self._rows(
+            """
+            SELECT kind, id, value
+            FROM customers, LATERAL (VALUES ('email', email), ('phone', phone)) AS contact (kind, value)
+            WHERE id = ANY(%s) AND value IS NOT NULL
+            """,
+            [list(customer_ids)],
+        )
+        return [(kind, customer_id, value) for kind, customer_id, value in rows]
+
+    async def last_erasures(self, hashes: Mapping[UUID, Sequence[bytes]]) -> dict[UUID, datetime]:
+        """When people with these hashes of addresses and numbers were last erased, by whoever has them now."""
+        pairs = [(customer_id, value) for customer_id, values in hashes.items() for value in values]
+        rows = await self._rows(
+            """
+            SELECT asked.customer_id, max(log.erased_at)
+            FROM unnest(%(ids)s::uuid[], %(hashes)s::bytea[]) AS asked (customer_id, hash), LATERAL (
+                SELECT erased_at FROM erasure_log WHERE email_hash = asked.hash
+                UNION ALL
+                SELECT erased_at FROM erasure_log WHERE phone_hash = asked.hash
+            ) AS log
+            GROUP BY asked.customer_id
+            """,
+            {"ids": [customer_id for customer_id, _ in pairs], "hashes": [value for _, value in pairs]},
+        )
+        return dict(rows)
+
     async def forget_hashes(self, before: datetime, *, at_most: int) -> int:
         """Forget the hashes of address and number of people who were erased before an instant; of how many."""
         return await self._execute(

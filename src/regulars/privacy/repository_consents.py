@@ -18,6 +18,7 @@ from regulars.privacy.models_consents import (
     ConsentKey,
     ConsentStatement,
     LastConsent,
+    LastWord,
     Suppression,
 )
 
@@ -104,6 +105,26 @@ class ConsentRepository(Repository):
             },
         )
         return {((id_, purpose, channel), action, at) for id_, purpose, channel, action, at in rows}
+
+    async def get_last_words(self, statements: Sequence[ConsentStatement]) -> list[LastWord]:
+        """Of statements without a time, what their sources said last of the same customers."""
+        undated = [each for each in statements if each.when == "unknown"]
+        if not undated:
+            return []
+        return await self._all(
+            LastWord,
+            """
+            SELECT DISTINCT ON (customer_id, purpose, channel, source)
+                customer_id, purpose, channel, source, action, occurred_at
+            FROM consent_events
+            WHERE customer_id = ANY(%(ids)s) AND source = ANY(%(sources)s)
+            ORDER BY customer_id, purpose, channel, source, occurred_at DESC, seq DESC
+            """,
+            {
+                "ids": sorted({each.customer_id for each in undated}),
+                "sources": sorted({each.source for each in undated}),
+            },
+        )
 
     async def append(
         self, events: Sequence[tuple[ConsentStatement, datetime]], *, by: Principal | None, at: datetime
