@@ -208,6 +208,10 @@ CREATE FUNCTION public.note_point_lots_changed() RETURNS trigger
             RETURN NULL;
         END $$;
 
+CREATE FUNCTION public.search_key(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (octet_length(value) = char_length(value)) THEN casefold((value COLLATE pg_unicode_fast)) ELSE NORMALIZE(replace(replace(replace(translate(casefold((regexp_replace(NORMALIZE(value, NFKD), '[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u00ad\u200b-\u200f\u2060\ufeff]+'::text, ''::text, 'g'::text) COLLATE pg_unicode_fast)), 'łøđðħŧı’‘ʼ'::text, 'loddhti'''''''::text), 'æ'::text, 'ae'::text), 'œ'::text, 'oe'::text), 'þ'::text, 'th'::text), NFC) END;
+
 CREATE FUNCTION public.strip_audit_log(person uuid, logins uuid[]) RETURNS bigint
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public'
@@ -481,7 +485,7 @@ CREATE TABLE public.customers (
     updated_at timestamp with time zone NOT NULL,
     deleted_at timestamp with time zone,
     erased_at timestamp with time zone,
-    search_text text GENERATED ALWAYS AS (lower((((((' '::text || COALESCE((first_name || ' '::text), ''::text)) || COALESCE((last_name || ' '::text), ''::text)) || COALESCE((email || ' '::text), ''::text)) || COALESCE((phone || ' '::text), ''::text)) || customer_number))) STORED NOT NULL,
+    search_text text GENERATED ALWAYS AS ((((((' '::text || COALESCE((public.search_key(first_name) || ' '::text), ''::text)) || COALESCE((public.search_key(last_name) || ' '::text), ''::text)) || COALESCE((public.search_key(email) || ' '::text), ''::text)) || COALESCE((phone || ' '::text), ''::text)) || lower(customer_number))) STORED NOT NULL,
     is_guest boolean DEFAULT false NOT NULL,
     CONSTRAINT customers_check CHECK (((NOT is_email_verified) OR (email IS NOT NULL))),
     CONSTRAINT customers_check1 CHECK (((NOT is_phone_verified) OR (phone IS NOT NULL))),
@@ -491,15 +495,15 @@ CREATE TABLE public.customers (
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
 
-CREATE INDEX customers_city ON public.customers USING btree (lower(city));
+CREATE INDEX customers_city ON public.customers USING btree (public.search_key(city));
 
 CREATE INDEX customers_created ON public.customers USING btree (created_at DESC, id DESC);
 
 CREATE INDEX customers_deleted ON public.customers USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 
-CREATE INDEX customers_first_name ON public.customers USING btree (lower(first_name) COLLATE "C");
+CREATE INDEX customers_first_name ON public.customers USING btree (public.search_key(first_name) COLLATE "C");
 
-CREATE INDEX customers_last_name ON public.customers USING btree (lower(last_name) COLLATE "C", id);
+CREATE INDEX customers_last_name ON public.customers USING btree (public.search_key(last_name) COLLATE "C", id);
 
 CREATE INDEX customers_number ON public.customers USING btree (customer_number, id);
 
@@ -1080,7 +1084,8 @@ CREATE TABLE public.products (
     category text,
     department text,
     created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL
+    updated_at timestamp with time zone NOT NULL,
+    search_text text GENERATED ALWAYS AS (((public.search_key(sku) || ' '::text) || COALESCE(public.search_key(name), ''::text))) STORED NOT NULL
 );
 
 ALTER TABLE ONLY public.products
@@ -1092,7 +1097,7 @@ CREATE INDEX products_category ON public.products USING btree (category, sku);
 
 CREATE INDEX products_department ON public.products USING btree (department, sku);
 
-CREATE INDEX products_search ON public.products USING gin (lower(((sku || ' '::text) || COALESCE(name, ''::text))) public.gin_trgm_ops);
+CREATE INDEX products_search ON public.products USING gin (search_text public.gin_trgm_ops);
 
 CREATE TABLE public.rate_limits (
     kind text NOT NULL,

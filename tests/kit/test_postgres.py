@@ -128,15 +128,24 @@ def test_the_server_is_closed_to_the_network_and_to_other_users_and_keeps_statem
         assert setting(url, "fsync") == setting(url, "full_page_writes") == setting(url, "synchronous_commit") == "on"
         with psycopg.connect(url) as connection:
             row = connection.execute(
-                "SELECT datlocprovider, datlocale FROM pg_database WHERE datname = 'regulars'"
+                "SELECT datlocprovider, datlocale, datcollate, datctype FROM pg_database WHERE datname = 'regulars'"
             ).fetchone()
-        assert row == ("b", "C.UTF-8")
+        assert row == ("b", "C.UTF-8", "C", "C.UTF-8")
     assert stat.S_IMODE((folder / "socket").stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "postgres").stat().st_mode) == 0o700
     said = (folder / "postgres.log").read_text()
     assert "duplicate key" in said
     assert "INSERT" not in said
     assert "(42)" not in said
+
+
+def test_a_system_without_utf8_among_its_locales_gets_a_cluster_all_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regulars.kit.postgres_cluster.utf8_locale", "xx_YY.UTF-8")
+    with EmbeddedPostgres(folder, durable=False) as url, psycopg.connect(url) as connection:
+        row = connection.execute("SELECT datlocale, datctype FROM pg_database WHERE datname = 'regulars'").fetchone()
+    assert row == ("C.UTF-8", "C")
 
 
 def test_two_processes_share_a_server_and_the_last_one_stops_it(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""`regulars rebuild`: prove that metrics and scores are what the orders say, or put them right."""
+"""`regulars rebuild`: prove that metrics and scores are what the orders say, or put them right; index names anew."""
 
 import asyncio
 import json
@@ -13,9 +13,10 @@ from regulars.cli.context import ready_database
 from regulars.customers.repository_purchases import MetricsDifference
 from regulars.flows.rebuild import rebuild_metrics, rebuild_scores
 from regulars.kit.database import Database
+from regulars.kit.repository_search import index_every_script
 from regulars.kit.settings import Settings, load_settings
 
-app = typer.Typer(help="Metrics and scores, computed from the orders again.", no_args_is_help=True)
+app = typer.Typer(help="Metrics and scores, computed from the orders again; the index of names.", no_args_is_help=True)
 
 Difference: TypeAlias = MetricsDifference | ScoreDifference
 Work: TypeAlias = Callable[[Database, Settings, Callable[[Difference], None]], Awaitable[int]]
@@ -42,6 +43,14 @@ def scores(check: CheckOption = False, as_json: JsonOption = False) -> None:
         return await rebuild_scores(database, settings, settings.clock, repair=not check, tell=tell)
 
     _run(work, "scores", check=check, as_json=as_json)
+
+
+@app.command("search")
+def search() -> None:
+    """The index of names, so that it knows the letters of every script; nobody else may be connected."""
+    with ready_database(load_settings()) as url:
+        changed = index_every_script(url)
+    typer.echo("The index of names knows every script now." if changed else "The index of names is made anew.")
 
 
 def _run(work: Work, what: str, *, check: bool, as_json: bool) -> None:

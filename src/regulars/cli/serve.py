@@ -21,6 +21,7 @@ from regulars.kit.delivery import messenger_from
 from regulars.kit.errors import OperatorError
 from regulars.kit.logs import configure_logging
 from regulars.kit.postgres import EmbeddedPostgres
+from regulars.kit.repository_search import knows_latin_only
 from regulars.kit.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,10 @@ def serve(
         # The workers read their settings from the environment, as the operator's other programs do.
         os.environ["REGULARS_DATABASE_URL"] = url
         os.environ["REGULARS_JWT_SECRET"] = secret_of(settings).get_secret_value()
+        if knows_latin_only(url):
+            log.warning(
+                "searching names in other scripts than Latin reads every customer: run `regulars rebuild search`"
+            )
         typer.echo(f"regulars answers at {address_of(listeners[0])} (Ctrl-C stops it)")
         _answer(listeners, workers)
 

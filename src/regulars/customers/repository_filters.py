@@ -1,7 +1,6 @@
 """Search filters as SQL conditions: a table with a row for each filter; values are always bound."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, LiteralString, TypeAlias
@@ -14,6 +13,7 @@ from regulars.customers.schemas_search import RetailCustomerSearchFilters
 from regulars.formulas.rfm import RFMSegment
 from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.clock import Clock
+from regulars.kit.repository_search import anywhere, begins_a_word
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ Rule: TypeAlias = Callable[[str, Any, Clock], Conditions]
 def conditions_of(filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions:
     """What the filters ask for, except for what has to be looked up first.
 
-    That is e-mail, phone and number, and two runs, with which `rfm_segment` is the one in the second of them.
+    That is words, e-mail, phone and number, and two runs, with which `rfm_segment` is the one in the second of them.
     """
     found = Conditions((SQL("c.erased_at IS NULL" if filters.include_deleted else "c.deleted_at IS NULL"),))
     for name, value in filters.given().items():
@@ -91,12 +91,12 @@ def _until(column: LiteralString) -> Rule:
 
 
 def _one_of(column: LiteralString) -> Rule:
-    """One of the given words, in any case. The server lowers both sides, so that they agree in every alphabet."""
+    """One of the given words, whatever their case and accents."""
 
     def rule(name: str, words: list[str], _: Clock) -> Conditions:
         bound = {f"{name}_{position}": word for position, word in enumerate(words)}
-        lowered = SQL(", ").join(SQL("lower({})").format(Placeholder(key)) for key in bound)
-        return Conditions((SQL("lower({}) IN ({})").format(SQL(column), lowered),), bound)
+        keys = SQL(", ").join(SQL("search_key({})").format(Placeholder(key)) for key in bound)
+        return Conditions((SQL("search_key({}) IN ({})").format(SQL(column), keys),), bound)
 
     return rule
 
@@ -106,17 +106,19 @@ def _from_zero(column: LiteralString) -> Rule:
     return _term("(" + column + " >= {0} OR (" + column + " IS NULL AND {0} <= 0))")
 
 
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\%_])", r"\\\1", text)
+def containing(words: Sequence[str]) -> Conditions:
+    """Each of these words, as `WordRepository` prepares them, stands in the name, address, phone or number.
+
+    Two characters make no trigram, so they must begin a word.
+    """
+    patterns = [anywhere(word) if len(word) > 2 else begins_a_word(word) for word in words]
+    bound = {f"word_{position}": pattern for position, pattern in enumerate(patterns)}
+    return Conditions(tuple(SQL("c.search_text LIKE {}").format(Placeholder(name)) for name in bound), bound)
 
 
-def _beginning(text: str) -> str:
-    return _escaped(text) + "%"
-
-
-def _part(text: str) -> str:
-    """Anywhere in the text; two characters make no trigram, so they must begin a word."""
-    return f"%{_escaped(text)}%" if len(text) > 2 else f"% {_escaped(text)}%"
+def _beginning(column: LiteralString) -> Rule:
+    """Begins so, whatever its case and accents; what is nothing but marks begins nothing."""
+    return _term("starts_with(search_key(" + column + ") COLLATE \"C\", search_key({0})) AND search_key({0}) <> ''")
 
 
 _has_bought = "EXISTS (SELECT FROM customer_metrics b WHERE b.customer_id = c.id AND b.total_orders > 0)"
@@ -175,9 +177,8 @@ def _expiring_within(filters: RetailCustomerSearchFilters, clock: Clock) -> Cond
 
 
 rules: Mapping[str, Rule] = {
-    "q": _term("c.search_text LIKE lower({})", _part),
-    "first_name": _term('lower(c.first_name) COLLATE "C" LIKE lower({})', _beginning),
-    "last_name": _term('lower(c.last_name) COLLATE "C" LIKE lower({})', _beginning),
+    "first_name": _beginning("c.first_name"),
+    "last_name": _beginning("c.last_name"),
     "gender": _term("c.gender = ANY({})"),
     "date_of_birth_from": _term("c.date_of_birth >= {}"),
     "date_of_birth_to": _term("c.date_of_birth <= {}"),

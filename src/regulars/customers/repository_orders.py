@@ -52,7 +52,7 @@ _always: dict[str, LiteralString] = {
     "customer_number": "c.customer_number",
 }
 _values: dict[str, Value] = {
-    "last_name": Value('lower(c.last_name) COLLATE "C"', "c.last_name IS NULL"),
+    "last_name": Value('search_key(c.last_name) COLLATE "C"', "c.last_name IS NULL"),
     "first_order_date": Value("m.first_order_at", _lacks_metric("first_order_at IS NOT NULL")),
     "last_order_date": Value("m.last_order_at", _lacks_metric("last_order_at IS NOT NULL")),
     "average_order_value": Value("m.net_spent / nullif(m.total_orders, 0)", _lacks_metric("total_orders > 0")),

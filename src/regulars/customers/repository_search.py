@@ -9,11 +9,12 @@ from psycopg.sql import SQL, Composable, Composed, Placeholder
 
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository_columns import customer_rows, joined_tables
-from regulars.customers.repository_filters import Conditions, conditions_of, moved_between
+from regulars.customers.repository_filters import Conditions, conditions_of, containing, moved_between
 from regulars.customers.repository_orders import parts_of
 from regulars.customers.repository_segments import RunMomentRepository
 from regulars.customers.schemas_search import RetailCustomerListQuery, RetailCustomerSearchFilters
 from regulars.kit.clock import Clock
+from regulars.kit.repository_search import WordRepository
 from regulars.kit.validation import Place, Validation
 
 counted_exactly = 10_000
@@ -107,12 +108,17 @@ class CustomerSearchRepository(RunMomentRepository):
         return {row[0]: row[1] for row in rows}
 
     async def _conditions(self, filters: RetailCustomerSearchFilters, clock: Clock) -> Conditions | None:
-        """The conditions of the filters; None if an identifier among them belongs to nobody.
+        """The conditions of the filters; None if an identifier among them belongs to nobody, or there are no words.
 
         Raises:
             Validation: a run that they name is unknown, not finished, or made no scores.
         """
         found = conditions_of(filters, clock) + await self._moved(filters)
+        if filters.q is not None:
+            words = await WordRepository(self._connection).words_of(filters.q)
+            if not words:
+                return None
+            found += containing(words)
         for kind, value in (("email", filters.email), ("phone", filters.phone), ("number", filters.customer_number)):
             if value is not None:
                 customer_id = await self.find_claim(kind, value)

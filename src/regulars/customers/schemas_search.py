@@ -48,17 +48,20 @@ class RetailCustomerSearchFilters(RequestSchema):
 
     q: Annotated[str, Text(100, min_length=2)] | None = Field(
         default=None,
-        description="Part of name, e-mail, phone or number; two characters match beginnings of words only.",
+        description="Parts of name, e-mail, phone or number, in any order; all of them must be found. Case and accents"
+        " do not matter; one or two characters match beginnings of words only.",
     )
     email: EmailText | None = None
     phone: PhoneText | None = None
     customer_number: CustomerNumberText | None = None
-    first_name: Name | None = Field(default=None, description="How it begins.")
-    last_name: Name | None = Field(default=None, description="How it begins.")
+    first_name: Name | None = Field(default=None, description="How it begins; case and accents do not matter.")
+    last_name: Name | None = Field(default=None, description="How it begins; case and accents do not matter.")
     gender: Words = []
     date_of_birth_from: Day | None = None
     date_of_birth_to: Day | None = None
-    city: Places = []
+    city: Places = Field(
+        default=[], description="Whole names, as in state and country; case and accents do not matter."
+    )
     state: Places = []
     country: Places = []
     is_active: bool | None = None

@@ -9,11 +9,13 @@ import time
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from subprocess import CompletedProcess
 from urllib.parse import quote
 
 from regulars.kit.errors import OperatorError
 from regulars.kit.postgres_account import Programs, server_account
 from regulars.kit.postgres_settings import megabyte, memory_of_this_machine, server_settings
+from regulars.kit.repository_search import utf8_locale
 
 log = logging.getLogger(__name__)
 database_name = "regulars"
@@ -87,23 +89,10 @@ class Cluster:
 
     def _create(self) -> None:
         fresh = self._folder.with_name("postgres.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        self._programs.account.make_folder(fresh)
-        # The system's locale is C, which every system has; that of the databases is PostgreSQL's own C.UTF-8.
-        answer = self._programs.run(
-            "initdb",
-            f"--pgdata={fresh}",
-            f"--username={superuser}",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-            "--data-checksums",
-            "--auth-local=trust",  # whoever can enter the socket's folder is the server's own account, or root
-            "--auth-host=reject",
-            "--no-instructions",
-            *([] if self._durable else ["--no-sync"]),
-        )
+        # What a letter is, trigrams learn from the system's locale alone; where there is no UTF-8 among those, it is C.
+        answer = self._initdb(fresh, utf8_locale)
+        if answer.returncode and "invalid locale name" in answer.stdout:
+            answer = self._initdb(fresh, "C")
         if answer.returncode:
             shutil.rmtree(fresh, ignore_errors=True)
             full = "No space left on device" in answer.stdout
@@ -117,6 +106,26 @@ class Cluster:
             configuration.write("\ninclude '../postgres.conf'\n")
         fresh.rename(self._folder)
         _flush_folder(self._data_dir)
+
+    def _initdb(self, folder: Path, character_type: str) -> CompletedProcess[str]:
+        shutil.rmtree(folder, ignore_errors=True)
+        self._programs.account.make_folder(folder)
+        # The system's locale is C, which every system has; that of the databases is PostgreSQL's own C.UTF-8.
+        return self._programs.run(
+            "initdb",
+            f"--pgdata={folder}",
+            f"--username={superuser}",
+            "--encoding=UTF8",
+            "--locale=C",
+            f"--lc-ctype={character_type}",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--data-checksums",
+            "--auth-local=trust",  # whoever can enter the socket's folder is the server's own account, or root
+            "--auth-host=reject",
+            "--no-instructions",
+            *([] if self._durable else ["--no-sync"]),
+        )
 
     def create_database(self) -> None:
         """Make the database in a running server."""

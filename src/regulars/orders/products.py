@@ -48,7 +48,7 @@ class ProductService:
     async def list_products(self, filters: ProductSearchFilters) -> Page[ProductResponse]:
         """A page of the products that match, by sku."""
         found, total = await self._products.search(
-            part=filters.q,
+            text=filters.q,
             brand=filters.brand,
             category=filters.category,
             department=filters.department,

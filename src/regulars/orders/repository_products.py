@@ -4,19 +4,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Placeholder
 
 from regulars.kit.database import Repository
+from regulars.kit.repository_search import WordRepository, anywhere
 from regulars.orders.models import Product, ProductEntry
 
 counted_exactly = 10_000
 _columns = SQL("sku, name, brand, category, department, created_at, updated_at")
 # Absent filters are folded away, because the statements are planned for their values.
 _matches = SQL("""
-    (%(q)s::text IS NULL OR lower(sku || ' ' || coalesce(name, '')) LIKE %(q)s)
-    AND (%(brand)s::text IS NULL OR brand = %(brand)s) AND (%(category)s::text IS NULL OR category = %(category)s)
+    (%(brand)s::text IS NULL OR brand = %(brand)s) AND (%(category)s::text IS NULL OR category = %(category)s)
     AND (%(department)s::text IS NULL OR department = %(department)s)
 """)
+_contains = SQL(" AND search_text LIKE {}")
 # Several writers meet in the order of the skus. What an entry does not say stays as it is known.
 _upsert = """
     INSERT INTO products AS known (sku, name, brand, category, department, created_at, updated_at)
@@ -83,28 +84,35 @@ class ProductRepository(Repository):
     async def search(
         self,
         *,
-        part: str | None = None,
+        text: str | None = None,
         brand: str | None = None,
         category: str | None = None,
         department: str | None = None,
         limit: int,
         offset: int = 0,
     ) -> tuple[list[Product], int]:
-        """A page of the products that match, by sku, and how many match: counted up to 10,001, beyond estimated."""
-        wanted = {"q": _containing(part), "brand": brand, "category": category, "department": department}
+        """A page of the products that match, by sku, and how many match: counted up to 10,001, beyond estimated.
+
+        Args:
+            text: Words that all stand in the sku or the name; None for all products.
+            brand: Exact, as are category and department.
+            category: See there.
+            department: See there.
+            limit: How many at most.
+            offset: How many to leave out at the start.
+        """
+        words = [] if text is None else await WordRepository(self._connection).words_of(text)
+        if text is not None and not words:
+            return [], 0
+        patterns = {f"word_{position}": anywhere(word) for position, word in enumerate(words)}
+        matches = _matches + SQL("").join(_contains.format(Placeholder(name)) for name in patterns)
+        wanted = {"brand": brand, "category": category, "department": department, **patterns}
         parameters = {**wanted, "limit": limit, "offset": offset, "most": counted_exactly + 1}
         page = SQL("SELECT {} FROM products WHERE {} ORDER BY sku LIMIT %(limit)s OFFSET %(offset)s")
         count = SQL("SELECT count(*) FROM (SELECT FROM products WHERE {} LIMIT %(most)s) AS found")
-        found = await self._all(Product, page.format(_columns, _matches), parameters)
-        total: int = await self._value(count.format(_matches), parameters)
+        found = await self._all(Product, page.format(_columns, matches), parameters)
+        total: int = await self._value(count.format(matches), parameters)
         if total <= counted_exactly:
             return found, total
-        plan = await self._value(SQL("EXPLAIN (FORMAT JSON) SELECT FROM products WHERE {}").format(_matches), wanted)
+        plan = await self._value(SQL("EXPLAIN (FORMAT JSON) SELECT FROM products WHERE {}").format(matches), wanted)
         return found, max(total, int(plan[0]["Plan"]["Plan Rows"]))
-
-
-def _containing(part: str | None) -> str | None:
-    if part is None:
-        return None
-    escaped = part.lower().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    return f"%{escaped}%"

@@ -47,7 +47,8 @@ class ProductSearchFilters(QuerySchema):
     """Which products to list, by sku. All filters must hold."""
 
     q: Annotated[str, Text(100)] | None = Field(
-        default=None, description="A part of sku or name; case does not matter."
+        default=None,
+        description="Parts of sku or name, in any order; all of them must be found. Case and accents do not matter.",
     )
     brand: ProductText | None = Field(default=None, description="Exact.")
     category: ProductText | None = Field(default=None, description="Exact.")
