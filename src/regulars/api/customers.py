@@ -115,7 +115,7 @@ async def export_customers(
     UTF-8 with a header row. Lists are JSON. A text that a spreadsheet would take for a formula gets a leading `'`.
     """
     rows = customers.count_for_export(filters, by=caller)
-    if promised := await long_work.promise("export_customers", filters, rows=rows):
+    if promised := await long_work.promise("export_customers", filters, rows=rows, only_reads=True):
         return promised.response()
     name = f"customers-{clock.today()}.csv"
     return await download(lambda file: customers.export_customers(filters, file, by=caller), csv_type, name=name)

@@ -82,12 +82,15 @@ class LongWork:
         *,
         rows: Rows,
         is_shared: bool = False,
+        only_reads: bool = False,
     ) -> Answer:
         """The answer of the work, done now, or what `promise()` answers."""
-        promised = await self.promise(kind, request, rows=rows, is_shared=is_shared)
+        promised = await self.promise(kind, request, rows=rows, is_shared=is_shared, only_reads=only_reads)
         return await work() if promised is None else promised
 
-    async def promise(self, kind: str, request: BaseModel, *, rows: Rows, is_shared: bool = False) -> Answer | None:
+    async def promise(
+        self, kind: str, request: BaseModel, *, rows: Rows, is_shared: bool = False, only_reads: bool = False
+    ) -> Answer | None:
         """202 with a job that does it; None if it is to be done now, with the time that the statements of a worker get.
 
         Args:
@@ -95,13 +98,15 @@ class LongWork:
             request: The body; the job gets it.
             rows: How many it is about.
             is_shared: Whether the result is the same for all who may ask: then nobody starts what is under way already.
+            only_reads: Whether jobs of several callers may run side by side; those of one caller take turns.
         """
         jobs = Jobs(self.connection, self.clock)
         same_as = _same_as(kind, request, self.caller) if is_shared else None
         job = await jobs.find_unfinished(same_as, by=self.caller) if same_as else None
         if job is None and await self._is_job(rows):
             given = request.model_dump_json(exclude_unset=True).encode()
-            job = await jobs.start(kind, by=self.caller, given=given, same_as=same_as)
+            serial_for = str(self.caller.id) if only_reads else None
+            job = await jobs.start(kind, by=self.caller, given=given, same_as=same_as, serial_for=serial_for)
         if job is not None:
             return accepted(job, self.clock)
         await allow_long_work(self.connection)

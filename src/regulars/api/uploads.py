@@ -121,7 +121,7 @@ class Imports:
             if keyed and (kept := await keys.claim(keyed, now=self.clock.now())):
                 return replayed(kept)
             job = await Jobs(connection, self.clock).start(
-                "import_orders", by=by, arguments=arguments, given=upload.file
+                "import_orders", by=by, arguments=arguments, given=upload.file, serial_for=source
             )
             response = accepted(job, self.clock).response()
             if keyed:

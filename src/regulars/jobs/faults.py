@@ -2,7 +2,8 @@
 
 from asyncio import CancelledError
 
-from procrastinate import RetryStrategy
+from procrastinate import RetryDecision, RetryStrategy
+from procrastinate.jobs import Job
 from psycopg import OperationalError
 from psycopg.errors import QueryCanceled
 
@@ -14,7 +15,24 @@ from regulars.kit.messages import PassingDeliveryError
 # cancels it then): eight more attempts within three hours. Everything else fails at once, to be looked at.
 passing_faults = (PassingDeliveryError, Unavailable, OperationalError, CancelledError)
 most_attempts = 8
-patient = RetryStrategy(
+
+
+class Patience(RetryStrategy):
+    """Waits ever longer, and holds up nobody meanwhile."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """When a job is tried again, if it is.
+
+        Its lock becomes one of its own: in Procrastinate a job that waits for its time keeps all later ones with the
+        same lock waiting too. What these locks keep apart is a matter of load; the work itself is safe side by side.
+        """
+        decision = super().get_retry_decision(exception=exception, job=job)
+        if decision is not None and job.lock is not None:
+            decision.lock = f"retry:{job.id}"
+        return decision
+
+
+patient = Patience(
     max_attempts=most_attempts,
     wait=5,
     exponential_wait=3,

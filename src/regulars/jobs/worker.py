@@ -15,6 +15,8 @@ concurrency = 4
 statement_seconds = 300
 lock_seconds = 10
 shutdown_seconds = 20.0
+look_again_seconds = 0.5
+"""How long a job waits at most after the one before it that had the same lock: of its end the queue sends no word."""
 
 
 async def run_worker(
@@ -43,6 +45,7 @@ async def run_worker(
             concurrency=concurrency,
             wait=not until_empty,
             listen_notify=not until_empty,
+            fetch_job_polling_interval=look_again_seconds,
             install_signal_handlers=install_signal_handlers,
             shutdown_graceful_timeout=shutdown_seconds,
             stalled_worker_timeout=stalled_seconds,

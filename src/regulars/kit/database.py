@@ -9,7 +9,7 @@ transaction around all of its work:
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, LiteralString, Protocol, Self, TypeAlias, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor, OperationalError
@@ -164,18 +164,39 @@ class Database:
             Overloaded: every connection is in use and none came free in time.
             DatabaseUnavailable: the server cannot be reached.
         """
-        connection = await self._borrow()
+        connection: Connection | None = None
         try:
-            async with connection.transaction():
+            async with AsyncExitStack() as borrowed:
+                connection = await self._begin(borrowed)
                 yield connection
                 begin_to_commit()
         except OperationalError as error:
-            if connection.broken:
+            if connection is not None and connection.broken:
                 raise DatabaseUnavailable(retry_after=1) from error
             raise
-        finally:
-            self._count(-1)
-            await self._pool.putconn(connection)
+
+    async def _begin(self, borrowed: AsyncExitStack) -> Connection:
+        """A connection in a transaction, both ended by the stack.
+
+        A server may have closed what lay idle in the pool; that shows at BEGIN, when nothing has been done yet. Such a
+        connection is thrown away and the next one is tried: the fault is not one of the work.
+        """
+        for _ in range(self._size + 1):
+            connection = await self._borrow()
+            borrowed.push_async_callback(self._give_back, connection)
+            try:
+                await borrowed.enter_async_context(connection.transaction())
+            except OperationalError:
+                if not connection.closed:
+                    raise
+                await borrowed.aclose()
+            else:
+                return connection
+        raise DatabaseUnavailable(retry_after=1)
+
+    async def _give_back(self, connection: Connection) -> None:
+        self._count(-1)
+        await self._pool.putconn(connection)
 
     async def _borrow(self) -> Connection:
         give_up_at = _seconds() + longest_wait_seconds

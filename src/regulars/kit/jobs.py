@@ -47,7 +47,7 @@ class Jobs:
         self._connection, self._clock = connection, clock
         self._jobs = JobRepository(connection)
 
-    async def start(
+    async def start(  # noqa: PLR0913 - each says one thing of the job, by name
         self,
         kind: str,
         *,
@@ -58,6 +58,7 @@ class Jobs:
         customer_id: UUID | None = None,
         is_fetched_once: bool = False,
         is_queued: bool = True,
+        serial_for: str | None = None,
     ) -> Job:
         """Start a job when the transaction commits, or answer the one that does the same and has not ended.
 
@@ -70,6 +71,8 @@ class Jobs:
             customer_id: The person it is about, whose erasure takes input and result with it.
             is_fetched_once: Whether the result is gone once it was read.
             is_queued: Whether a worker shall do it; False for a program that does it itself, and at once.
+            serial_for: Jobs of one kind for the same object run one after the other, those for different objects side
+                by side. By default the object is the person that the job is about, else the whole shop.
         """
         job_id, now = uuid4(), self._clock.now()
         job = await self._jobs.add(
@@ -90,7 +93,8 @@ class Jobs:
             if file is not None:
                 await self._jobs.write_pieces(job_id, "input", file)
             if is_queued:
-                await enqueue(self._connection, "run_job", one_at_a_time=f"job:{kind}", job_id=str(job_id))
+                lock = f"job:{kind}:{serial_for or customer_id or 'shop'}"
+                await enqueue(self._connection, "run_job", one_at_a_time=lock, job_id=str(job_id))
         return job
 
     async def find_unfinished(self, same_as: str, *, by: Principal) -> Job | None:

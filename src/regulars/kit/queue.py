@@ -25,7 +25,8 @@ async def enqueue(
         connection: A connection in a transaction.
         task: Name of the task, as `regulars.jobs.tasks` declares it.
         once: A job with the same text that still waits makes this one unnecessary.
-        one_at_a_time: Jobs with the same text never run at the same time.
+        one_at_a_time: Jobs with the same text run one after the other, in the order of the queue. One that waits to
+            be tried again lets the others pass.
         not_before: The instant before which it does not run.
         arguments: What the task is called with: ids, never secrets or personal data, since jobs are kept.
 
