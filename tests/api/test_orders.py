@@ -162,14 +162,12 @@ async def test_the_customer_can_be_named_four_ways(as_role: AsRole, connection: 
 
 
 async def test_whom_the_caller_may_not_know_is_not_found(as_role: AsRole, connection: Connection, clock: Clock) -> None:
-    deleted, erased = await make_customer(connection, clock), await make_customer(connection, clock)
-    await set_columns(connection, deleted, deleted_at=clock.now())
+    erased = await make_customer(connection, clock)
     await set_columns(connection, erased, erased_at=clock.now())
     till = await as_role("service")
     for name in (
         {"customer_id": str(uuid4())},
         {"customer_number": "CUST-20990101-0001"},
-        {"customer_id": str(deleted.id)},
         {"customer_id": str(erased.id)},
     ):
         answer = await till.post(url, json=order(**name))
@@ -178,6 +176,26 @@ async def test_whom_the_caller_may_not_know_is_not_found(as_role: AsRole, connec
         slug(await (await as_role("admin")).post(url, json=order(source="w", customer_id=str(erased.id))))
         == "customer-erased"
     )
+
+
+async def test_a_sale_to_a_deleted_customer_is_taken_and_shows_nothing(
+    as_role: AsRole, connection: Connection, clock: Clock
+) -> None:
+    deleted, till = await make_customer(connection, clock, phone="+4930123456"), await as_role("service")
+    await set_columns(connection, deleted, deleted_at=clock.now())
+    names = {"customer_id": str(deleted.id), "customer_number": deleted.customer_number}
+    names |= {"email": str(deleted.email), "phone": "+4930123456"}
+    for number, (name, value) in enumerate(names.items()):
+        sent = order(external_id=str(number), status="pending", **{name: value})
+        assert [(await till.post(url, json=sent)).status_code for _ in range(2)] == [201, 200], name
+        paid = await till.post(url, json=sent | {"status": "paid"})
+        assert (paid.status_code, paid.json()["status"]) == (200, "paid")
+    assert (await till.get(f"{url}/{paid.json()['id']}")).status_code == 404
+    assert (await till.get(f"/api/v1/retail-customers/{deleted.id}")).status_code == 404
+    cursor = await connection.execute("SELECT count(*) FROM loyalty_transactions WHERE customer_id = %s", [deleted.id])
+    assert await cursor.fetchall() == [(0,)]
+    [(orders, *_)] = await metrics_of(connection, deleted.id)
+    assert orders == 4
 
 
 async def test_a_client_writes_under_its_own_source_only(as_role: AsRole, connection: Connection, clock: Clock) -> None:

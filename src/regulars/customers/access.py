@@ -58,6 +58,20 @@ def require_visible(customer: RetailCustomer, by: Principal, scope: str) -> None
         raise NotFound
 
 
+def require_buyer(customer: RetailCustomer, by: Principal, scope: str) -> None:
+    """Refuse a sale to a record that the caller may not sell to, as if there were none.
+
+    A deleted customer can still buy: the sale has happened, and the record is there until it is erased. Nothing of it
+    is shown by that.
+
+    Raises:
+        NotFound: another customer's record, or an erased one.
+        CustomerErased: an erased one, for callers who may see identifiers.
+    """
+    if customer.erased_at is not None or not by.may(scope):
+        require_visible(customer, by, scope)
+
+
 def refusal_of_state(state: CustomerState | None, by: Principal) -> Refusal | None:
     """What a change of this one of many would be refused with; None if it can be made."""
     if state is not None and state.erased_at is not None and by.sees_identifiers():

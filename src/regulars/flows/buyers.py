@@ -1,6 +1,6 @@
 """Who made an order: a customer, or a guest who becomes one by proving an address."""
 
-from regulars.customers.access import require_visible
+from regulars.customers.access import require_buyer
 from regulars.customers.errors import EmailTaken, PhoneTaken
 from regulars.customers.events import CustomerCreated
 from regulars.customers.models import CustomerProfile, NewCustomer, RetailCustomer
@@ -25,13 +25,13 @@ class Buyers:
         """The customer whom the order names, if the caller may know of it; else a new guest.
 
         Raises:
-            NotFound: there is no customer with this id or number, or none that this caller may know of.
+            NotFound: there is no customer with this id or number, or not any more.
             CustomerErased: the same, for callers who may see identifiers.
         """
         customer = await self._find(order)
         if customer is None:
             customer = await self._welcome(order)
-        require_visible(customer, by, "orders:write")
+        require_buyer(customer, by, "orders:write")
         return customer
 
     async def _find(self, order: OrderCreate) -> RetailCustomer | None:

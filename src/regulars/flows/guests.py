@@ -45,5 +45,7 @@ class Guests:
 
 
 def can_be_reached(customer: RetailCustomer) -> bool:
-    """Whether the record can ever be somebody's: a guest without any address cannot be claimed."""
-    return not customer.is_guest or customer.email is not None or customer.phone is not None
+    """Whether what the record earns can ever be somebody's: not if it is deleted, or of a guest without any address."""
+    return customer.deleted_at is None and (
+        not customer.is_guest or customer.email is not None or customer.phone is not None
+    )

@@ -39,7 +39,8 @@ async def record_purchase(
     """Take in an order: find the customer, write the order, award points, bring metrics and scores up to date.
 
     All or nothing. Who is not known becomes a guest. Paid orders of active customers earn what the programme gives, as
-    soon as they are paid; the order of a deactivated customer, or of a guest who cannot be reached, is just stored.
+    soon as they are paid; the order of a deactivated or deleted customer, or of a guest who cannot be reached, is just
+    stored.
 
     Sending the same order again changes nothing but its status, which goes forward only, and gives the stored one.
 

@@ -55,7 +55,8 @@ class OrderLineCreate(RequestSchema):
 class OrderCreate(RequestSchema):
     """A new order, and who made it: one of customer_id, customer_number, email, phone, or nobody who is known.
 
-    An address that no customer has, and an order that names nobody, make a guest.
+    An address that no customer has, and an order that names nobody, make a guest. An order of a deactivated or deleted
+    customer is taken and earns nothing.
     """
 
     model_config = ConfigDict(

@@ -48,6 +48,7 @@ _create_matched_customers = SQL("""
         CASE WHEN persons.code IS NOT NULL THEN persons.code
             WHEN row_number() OVER (PARTITION BY persons.customer_id, persons.code ORDER BY checked.line) > 1
             THEN 'customer-repeated'
+            WHEN customers.deleted_at IS NOT NULL THEN 'customer-unknown'
             WHEN checked.referrer IS NOT NULL AND coalesce({referrer}) IS NULL THEN 'referrer-unknown'
             WHEN coalesce({referrer}) = persons.customer_id THEN 'referrer-self'
             WHEN cardinality({united_tags}) > {most_tags} THEN 'tags-number' END AS code,
@@ -145,10 +146,10 @@ class MatchingRepository(Repository):
             await self._find_further_ids()
         await self._execute("CREATE INDEX ON matched (batch)")
         await self._execute("ANALYZE matched (batch, customer_id, action, code)")
-        # A new customer all of whose lines were rejected is none.
+        # Nothing is written of a customer all of whose lines were rejected; a new one is none.
         await self._execute("""
             DELETE FROM people USING matched AS rejected
-            WHERE rejected.code IS NOT NULL AND rejected.customer_id = people.customer_id AND is_new AND NOT EXISTS (
+            WHERE rejected.code IS NOT NULL AND rejected.customer_id = people.customer_id AND NOT EXISTS (
                 SELECT FROM matched AS good WHERE good.customer_id = people.customer_id AND good.code IS NULL
             )
         """)
