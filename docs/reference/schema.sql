@@ -495,6 +495,8 @@ CREATE TABLE public.customers (
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
 
+CREATE INDEX customers_birthday ON public.customers USING btree ((((EXTRACT(month FROM date_of_birth) * (100)::numeric) + EXTRACT(day FROM date_of_birth)))) WHERE (date_of_birth IS NOT NULL);
+
 CREATE INDEX customers_city ON public.customers USING btree (public.search_key(city));
 
 CREATE INDEX customers_created ON public.customers USING btree (created_at DESC, id DESC);

@@ -151,8 +151,12 @@ async def test_tags_are_added_and_removed(
             {"customer_ids": None, "is_active": "true"},
             {"body/customer_ids": "type", "body/is_active": "type"},
         ),
-        (tags_url, {"customer_ids": [str(UUID(int=7))]}, {"body": "missing"}),
-        (tags_url, {"customer_ids": [str(UUID(int=7))], "add": ["a"], "remove": ["a"]}, {"body": "range"}),
+        (tags_url, {"customer_ids": [str(UUID(int=7))]}, {"body/add": "missing", "body/remove": "missing"}),
+        (
+            tags_url,
+            {"customer_ids": [str(UUID(int=7))], "add": ["a"], "remove": ["a"]},
+            {"body/add": "range", "body/remove": "range"},
+        ),
         (tags_url, {"customer_ids": [str(UUID(int=7))], "add": [f"{n}" for n in range(51)]}, {"body/add": "length"}),
     ],
 )

@@ -157,8 +157,8 @@ async def test_who_wants_no_more_mail_has_withdrawn_the_consent(
         ({"occurred_at": "2026-06-15"}, {"body/occurred_at": "format"}),
         ({"event_id": ""}, {"body/event_id": "length"}),
         ({"message_id": "x" * 201}, {"body/message_id": "length"}),
-        ({"kind": "bounced"}, {"body": "missing"}),
-        ({"bounce": "hard"}, {"body": "missing"}),
+        ({"kind": "bounced"}, {"body/bounce": "missing"}),
+        ({"bounce": "hard"}, {"body/bounce": "missing"}),
         ({"email": "nobody"}, {"body/email": "format"}),
     ],
 )

@@ -113,9 +113,9 @@ def test_lines_that_cost_nothing_are_worth_nothing() -> None:
         ({"amount": "0.00"}, "/amount", "range"),
         ({"amount": "-1.00"}, "/amount", "range"),
         ({"amount": "1.00", "refunded_at": "2026-06-15T10:06:00Z"}, "/refunded_at", "range"),
-        ({"amount": "1.00", "lines": [{"line_number": 1}]}, "", "missing"),
-        ({}, "", "missing"),
-        ({"lines": [{"line_number": 1}, {"line_number": 1}]}, "", "range"),
+        ({"amount": "1.00", "lines": [{"line_number": 1}]}, "/amount /lines", "missing"),
+        ({}, "/amount /lines", "missing"),
+        ({"lines": [{"line_number": 1}, {"line_number": 1}]}, "/lines", "range"),
         ({"lines": [{"line_number": 1, "quantity": 0}]}, "/lines/0/quantity", "range"),
         ({"amount": "1.00", "reason": "He Said So"}, "/reason", "format"),
     ],
@@ -127,7 +127,9 @@ async def test_a_refund_that_makes_no_sense_is_refused(
     order = await make(till, customer.id, lines=[{"sku": "A", "quantity": 1, "unit_price": "100.00"}])
     answer = await till.post(f"{url}/{order['id']}/refunds", json={"refund_id": "R"} | body)
     assert (answer.status_code, slug(answer)) == (422, "validation")
-    assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [(pointer, code)]
+    assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [
+        (each, code) for each in pointer.split()
+    ]
     assert await one(connection, "SELECT count(*) FROM refunds") == (0,)
 
 

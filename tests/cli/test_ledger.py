@@ -47,6 +47,14 @@ async def test_points_are_imported_explained_and_audited(own_database_url: str, 
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout.startswith("70 points can be spent.\n")
     assert "70 points added by hand (opening_balance)" in told.stdout
+    with connect_blocking(own_database_url) as connection:
+        connection.execute(
+            "WITH c AS (UPDATE customers SET email = 'ann@example.com' RETURNING id)"
+            " INSERT INTO customer_identifiers SELECT 'email', 'ann@example.com', id, now() FROM c"
+        )
+        [[customer_id]] = connection.execute("SELECT id FROM customers").fetchall()
+    for identifier in ("Ann@Example.com", str(customer_id), number.lower()):
+        assert run(own_database_url, "ledger", "explain", identifier).stdout == told.stdout
     audited = run(own_database_url, "ledger", "audit", "--json")
     assert (audited.returncode, json.loads(audited.stdout)["violations"]) == (0, 0)
     assert json.loads(audited.stdout)["transactions"] == 1
@@ -80,7 +88,11 @@ async def test_what_has_expired_is_written_off(own_database_url: str, clock: Clo
 
 
 async def test_a_number_of_nobody_is_an_error_of_the_operator(own_database_url: str) -> None:
-    for text in ("CUST-20200101-0001", "nonsense"):
+    for text, why in (
+        ("CUST-20200101-0001", "There is no such customer."),
+        ("nobody@example.com", "There is no such customer."),
+        ("nonsense", "This identifies no customer."),
+    ):
         told = run(own_database_url, "ledger", "explain", text)
         assert (told.returncode, told.stdout) == (2, "")
-        assert f"There is no customer {text}." in told.stderr
+        assert why in told.stderr

@@ -211,7 +211,10 @@ async def test_whoever_sees_masks_cannot_ask_for_what_they_hide(customers: Retai
         "q": "ann", "email": "a@example.com", "phone": "+4930123456", "first_name": "A", "last_name": "B",
         "date_of_birth_from": "1990-01-01", "date_of_birth_to": "1990-01-01",
     }  # fmt: skip
-    assert values.keys() == identifying_filters
+    birthday = {"birthday_from": "2026-01-01", "birthday_to": "2026-01-01"}
+    assert values.keys() | birthday.keys() == identifying_filters
+    assert not await allowed(customers, analyst, **birthday)
+    assert await allowed(customers, staff, **birthday)
     for name, value in values.items():
         assert not await allowed(customers, analyst, **{name: value})
         assert await allowed(customers, staff, **{name: value})

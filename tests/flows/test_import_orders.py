@@ -170,6 +170,9 @@ async def test_a_bad_line_is_rejected_and_the_others_are_imported(shop: Shop, co
     [
         ("2026-02-30", "ordered-at-format"),
         ("2026-01-02T25:00", "ordered-at-format"),
+        ("2026-01-02T12:00Z+05", "ordered-at-format"),
+        ("2026-01-02T12:00:00Z-05:00", "ordered-at-format"),
+        ("2026-01-02T12:00:00+01:00+02:00", "ordered-at-format"),
         ("20260102", "ordered-at-format"),
         ("yesterday", "ordered-at-format"),
         ("2026-01-02 BC", "ordered-at-format"),

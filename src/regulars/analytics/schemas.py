@@ -3,14 +3,13 @@
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from regulars.analytics.models import Coverage, Method, ScoringRun, StoredEdges
 from regulars.analytics.value_models import ModelRefusal
 from regulars.formulas.clv import CLVReason
 from regulars.formulas.rfm import RFMSegment
 from regulars.kit.money import format_money
-from regulars.kit.schemas import Day, Id, Instant, MoneyText, RequestSchema, ResponseSchema
+from regulars.kit.schemas import Day, Id, Instant, MoneyText, RequestSchema, ResponseSchema, broken_rule
 
 CustomerIds: TypeAlias = Annotated[
     list[Id],
@@ -40,7 +39,7 @@ class RFMAnalysisRequest(RequestSchema):
     @model_validator(mode="after")
     def _edges_bring_their_history(self) -> Self:
         if self.edges_run_id is not None and self.history_days is not None:
-            raise PydanticCustomError("range", "edges_run_id brings its own history_days")
+            raise broken_rule("range", "edges_run_id brings its own history_days", "history_days")
         return self
 
 
@@ -74,8 +73,9 @@ class CLVCalculationRequest(RequestSchema):
 
     @model_validator(mode="after")
     def _terms_are_for_models(self) -> Self:
-        if self.method == "seed" and (self.margin is not None or self.discount is not None):
-            raise PydanticCustomError("range", "margin and discount need method model or blend")
+        terms = [name for name in ("margin", "discount") if getattr(self, name) is not None]
+        if self.method == "seed" and terms:
+            raise broken_rule("range", "margin and discount need method model or blend", *terms)
         return self
 
 

@@ -28,14 +28,16 @@ _bounds: Mapping[str, str] = {
 
 def faults_of(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
     """Pydantic's errors by place, pointer and code, without anything the caller sent."""
-    faults = [_fault(error) for error in errors]
+    faults = [fault for error in errors for fault in _faults(error)]
     return list({(fault.place, fault.pointer, fault.code): fault for fault in faults}.values())
 
 
-def _fault(error: Mapping[str, Any]) -> FieldError:
+def _faults(error: Mapping[str, Any]) -> list[FieldError]:
+    """The fault of a field; of a rule that concerns several fields, one for each of them."""
     place, pointer = _place(error["loc"])
     code = _code(error["type"])
-    return FieldError(place, pointer, code, _message(error, code))
+    pointers = [f"{pointer}/{field}" for field in error.get("ctx", {}).get("fields", ())] or [pointer]
+    return [FieldError(place, each, code, _message(error, code)) for each in pointers]
 
 
 def _place(location: Sequence[object]) -> tuple[Place, str]:
@@ -50,7 +52,7 @@ def _code(kind: str) -> Code:
 
 def _message(error: Mapping[str, Any], code: Code) -> str:
     context = error.get("ctx", {})
-    if error["type"] in {"format", "type", "range"} and "expected" in context:
+    if error["type"] in {"format", "type", "range", "missing"} and "expected" in context:
         return str(context["expected"])  # of our own parsers
     said = [text.format(context[name]) for name, text in _bounds.items() if name in context]
     if code in {"range", "length", "enum"} and said:

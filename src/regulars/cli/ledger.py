@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 
 from regulars.cli.context import one_transaction, ready_database
-from regulars.customers.identifiers import parse_customer_number
+from regulars.cli.customers import find_customer
+from regulars.customers.service import RetailCustomerService
 from regulars.kit.database import Database
-from regulars.kit.errors import NotFound, OperatorError, Refusal
+from regulars.kit.errors import OperatorError, Refusal
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings, load_settings
 from regulars.loyalty.audit import AuditService, LedgerReview
@@ -69,12 +70,12 @@ async def _expire(url: str, settings: Settings) -> Expired:
 
 @app.command("explain")
 def explain(
-    customer_number: Annotated[str, typer.Argument(help="Such as CUST-20260615-0001.", show_default=False)],
+    customer: Annotated[str, typer.Argument(metavar="NUMBER|EMAIL|ID", help="What identifies the customer.")],
 ) -> None:
     """Tell how a customer's balance came to be, transaction by transaction."""
     settings = load_settings()
     with ready_database(settings) as url:
-        told = asyncio.run(_explain(url, settings, customer_number))
+        told = asyncio.run(_explain(url, settings, customer))
     console = Console(highlight=False, soft_wrap=True)
     for line in told.summary:
         console.print(line, markup=False)
@@ -82,12 +83,10 @@ def explain(
         console.print(f"{transaction.transaction.seq:>5}  {transaction.sentence}", markup=False)
 
 
-async def _explain(url: str, settings: Settings, customer_number: str) -> LedgerExplanation:
+async def _explain(url: str, settings: Settings, customer: str) -> LedgerExplanation:
     async with one_transaction(url) as connection:
-        reports = LoyaltyReportService(connection, settings.clock)
+        found = await find_customer(RetailCustomerService(connection, settings, settings.clock), customer)
         try:
-            return await reports.explain_number(parse_customer_number(customer_number), by=operator)
-        except (ValueError, NotFound) as error:
-            raise OperatorError(f"There is no customer {customer_number}.", "Look the number up.") from error
+            return await LoyaltyReportService(connection, settings.clock).explain(found.id, by=operator)
         except Refusal as refusal:
             raise OperatorError(refusal.title(), "Choose another customer.") from refusal

@@ -12,7 +12,10 @@ from regulars.kit.validation import FieldError, UnknownField, messages
 
 exact_filters = frozenset({"email", "phone", "customer_number"})
 identifying_filters = frozenset(
-    {"q", "email", "phone", "first_name", "last_name", "date_of_birth_from", "date_of_birth_to"}
+    {
+        *("q", "email", "phone", "first_name", "last_name"),
+        *("date_of_birth_from", "date_of_birth_to", "birthday_from", "birthday_to"),
+    }
 )
 identifying_sorts = frozenset({"last_name", "-last_name"})
 

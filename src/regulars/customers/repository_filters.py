@@ -1,5 +1,6 @@
 """Search filters as SQL conditions: a table with a row for each filter; values are always bound."""
 
+from calendar import isleap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -14,6 +15,8 @@ from regulars.formulas.rfm import RFMSegment
 from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.clock import Clock
 from regulars.kit.repository_search import anywhere, begins_a_word
+
+days_of_a_year = 365
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ def conditions_of(filters: RetailCustomerSearchFilters, clock: Clock) -> Conditi
     for name, value in filters.given().items():
         if name in rules and not (name == "rfm_segment" and filters.segment_from):
             found += rules[name](name, value, clock)
+    found += _birthday_within(filters.birthday_from, filters.birthday_to)
     return found + _ordered_within(filters.ordered_from, filters.ordered_to) + _expiring_within(filters, clock)
 
 
@@ -150,6 +154,30 @@ def _ends_since(name: str, day: date, clock: Clock) -> Conditions:
 
 def _ends_until(name: str, day: date, clock: Clock) -> Conditions:
     return _term("a.tier_until <= {}")(name, clock.end_of(day), clock)
+
+
+_birthday = "(extract(month FROM c.date_of_birth) * 100 + extract(day FROM c.date_of_birth))"
+
+
+def _birthday_within(first: date | None, last: date | None) -> Conditions:
+    """Has a birthday in the period; one of 29 February is on the 28th in years without that day."""
+    if first is None or last is None:
+        return Conditions()
+    bounds = [_month_and_day(first), _month_and_day(last)]
+    if bounds[1] == 228 and not isleap(last.year):
+        bounds[1] = 229
+    if (last - first).days >= days_of_a_year:
+        within = "c.date_of_birth IS NOT NULL"
+    elif first.year == last.year:
+        within = _birthday + " BETWEEN {} AND {}"
+    else:
+        within = "(" + _birthday + " >= {} OR " + _birthday + " <= {})"
+    names = ("birthday_first", "birthday_last")
+    return Conditions((SQL(within).format(*map(Placeholder, names)),), dict(zip(names, bounds, strict=True)))
+
+
+def _month_and_day(day: date) -> int:
+    return day.month * 100 + day.day
 
 
 def _ordered_within(first: date | None, last: date | None) -> Conditions:

@@ -13,7 +13,7 @@ from regulars.customers.models import CustomerProfile, RetailCustomer
 from regulars.formulas.rfm import RFMSegment
 from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.money import format_money
-from regulars.kit.schemas import Day, Id, Instant, MoneyText, RequestSchema, ResponseSchema, Tags, Text
+from regulars.kit.schemas import Day, Id, Instant, MoneyText, RequestSchema, ResponseSchema, Tags, Text, broken_rule
 from regulars.kit.settings import Settings
 
 Key = TypeVar("Key", bound=str)
@@ -97,7 +97,7 @@ class RetailCustomerCreate(RetailCustomerBase):
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
         if self.email is None and self.phone is None:
-            raise PydanticCustomError("missing", "email or phone is required")
+            raise broken_rule("missing", "email or phone is required", "email", "phone")
         return self
 
     def profile(self) -> CustomerProfile:

@@ -3,10 +3,9 @@
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from regulars.kit.bulk import Atomic, Ids
-from regulars.kit.schemas import RequestSchema, Tags, Text
+from regulars.kit.schemas import RequestSchema, Tags, Text, broken_rule
 
 
 class BulkCustomerStatusUpdate(RequestSchema):
@@ -29,7 +28,7 @@ class BulkTagUpdate(RequestSchema):
     @model_validator(mode="after")
     def _says_what_to_do(self) -> Self:
         if not self.add and not self.remove:
-            raise PydanticCustomError("missing", "add or remove is required")
+            raise broken_rule("missing", "add or remove is required", "add", "remove")
         if set(self.add) & set(self.remove):
-            raise PydanticCustomError("range", "{expected}", {"expected": "add and remove must not share a tag"})
+            raise broken_rule("range", "add and remove must not share a tag", "add", "remove")
         return self

@@ -4,14 +4,13 @@ from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
-from pydantic_core import PydanticCustomError
 
 from regulars.customers.engagement import EngagementEvent, EngagementKind
 from regulars.customers.models import RetailCustomer
 from regulars.customers.schemas import EmailText
 from regulars.kit.bulk import BulkProblem
 from regulars.kit.clock import Clock
-from regulars.kit.schemas import Day, Id, Instant, OneOf, RequestSchema, ResponseSchema, Text
+from regulars.kit.schemas import Day, Id, Instant, OneOf, RequestSchema, ResponseSchema, Text, broken_rule
 
 most_events = 1_000
 _example: dict[str, JsonValue] = {
@@ -38,7 +37,7 @@ class EmailEngagementEvent(RequestSchema):
     @model_validator(mode="after")
     def _says_how_it_bounced(self) -> Self:
         if (self.bounce is not None) != (self.kind == EngagementKind.BOUNCED):
-            raise PydanticCustomError("missing", "bounce is required for bounced, and for nothing else")
+            raise broken_rule("missing", "bounce is required for bounced, and for nothing else", "bounce")
         return self
 
     def about(self, customer_id: UUID) -> EngagementEvent:
@@ -64,7 +63,7 @@ class EngagementEventItem(EmailEngagementEvent):
     @model_validator(mode="after")
     def _says_to_whom(self) -> Self:
         if self.customer_id is None and self.email is None:
-            raise PydanticCustomError("missing", "customer_id or email is required")
+            raise broken_rule("missing", "customer_id or email is required", "customer_id", "email")
         return self
 
 

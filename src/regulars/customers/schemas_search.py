@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from regulars.customers.schemas import CustomerNumberText, EmailText, Name, PhoneText, Place, Word
 from regulars.formulas.rfm import RFMSegment
 from regulars.formulas.tiers import LoyaltyTier
-from regulars.kit.schemas import Day, Id, Limit, Money, Offset, OneOf, QuerySchema, RequestSchema, Text
+from regulars.kit.schemas import Day, Id, Limit, Money, Offset, OneOf, QuerySchema, RequestSchema, Text, broken_rule
 
 longest_list = 50
 
@@ -59,6 +59,12 @@ class RetailCustomerSearchFilters(RequestSchema):
     gender: Words = []
     date_of_birth_from: Day | None = None
     date_of_birth_to: Day | None = None
+    birthday_from: Day | None = Field(
+        default=None,
+        description="Has a birthday in the period up to `birthday_to`; whoever was born on 29 February has it on"
+        " 28 February in years without that day.",
+    )
+    birthday_to: Day | None = None
     city: Places = Field(
         default=[], description="Whole names, as in state and country; case and accents do not matter."
     )
@@ -143,10 +149,11 @@ class RetailCustomerSearchFilters(RequestSchema):
         return value
 
     @model_validator(mode="after")
-    def _runs_and_segment_go_together(self) -> Self:
-        given = [value is not None for value in (self.segment_from, self.from_run, self.to_run)]
-        if any(given) and not all(given):
-            raise PydanticCustomError("range", "{expected}", {"expected": "segment_from, from_run, to_run go together"})
+    def _some_go_together(self) -> Self:
+        for together in (("segment_from", "from_run", "to_run"), ("birthday_from", "birthday_to")):
+            absent = [name for name in together if getattr(self, name) is None]
+            if absent and len(absent) < len(together):
+                raise broken_rule("missing", f"{', '.join(together)} go together", *absent)
         return self
 
     def given(self) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from regulars.kit.schemas import Id, RequestSchema, ResponseSchema, Text
+from regulars.kit.schemas import Id, RequestSchema, ResponseSchema, Text, broken_rule
 
 
 class RetailCustomerVerification(RequestSchema):
@@ -23,8 +22,9 @@ class RetailCustomerVerification(RequestSchema):
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        if len([proof for proof in (self.token, self.code, self.override_reason) if proof is not None]) != 1:
-            raise PydanticCustomError("missing", "exactly one of token, code, override_reason is required")
+        proofs = ("token", "code", "override_reason")
+        if len([proof for proof in proofs if getattr(self, proof) is not None]) != 1:
+            raise broken_rule("missing", f"exactly one of {', '.join(proofs)} is required", *proofs)
         return self
 
 

@@ -12,7 +12,7 @@ from regulars.customers.service_base import CustomerServiceBase
 from regulars.kit.errors import NotFound
 from regulars.kit.preconditions import Precondition, any_version
 from regulars.kit.security import Principal
-from regulars.kit.validation import Validation
+from regulars.kit.validation import FieldError, Validation
 
 deletion_undo = timedelta(days=30)
 
@@ -126,7 +126,8 @@ def _check_reachable(before: RetailCustomer, changes: dict[str, object]) -> None
     """Whoever can be reached must stay so: neither address nor number would leave a person whom nobody finds."""
     left = [changes.get(name, getattr(before, name)) for name in ("email", "phone")]
     if changes.keys() & {"email", "phone"} and not any(left):
-        raise Validation.at("", "missing", "email or phone is required")
+        cleared = [name for name in ("email", "phone") if name in changes]
+        raise Validation.of(FieldError("body", f"/{name}", "missing", "email or phone is required") for name in cleared)
 
 
 def _why(reason: str | None) -> dict[str, object]:

@@ -31,6 +31,17 @@ Item = TypeVar("Item")
 Choice = TypeVar("Choice", bound=Enum)
 
 
+def broken_rule(code: Literal["missing", "range"], message: str, *fields: str) -> PydanticCustomError:
+    """The error of a rule that concerns several fields, for the validator of a whole schema.
+
+    Args:
+        code: What the fault is, for programs.
+        message: What the rule is, for people.
+        fields: Which fields; each is pointed at.
+    """
+    return PydanticCustomError(code, "{expected}", {"expected": message, "fields": fields})
+
+
 class RequestSchema(BaseModel):
     """What a caller sends: no unknown fields, no conversion of types."""
 

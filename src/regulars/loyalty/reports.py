@@ -10,14 +10,12 @@ from uuid import UUID
 from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
-from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.loyalty.access import read_account
 from regulars.loyalty.balance import balance_of
 from regulars.loyalty.models import LoyaltyBalance, LoyaltyTransaction, LoyaltyTransactionType
 from regulars.loyalty.repository import LoyaltyTransactionRepository
 from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
-from regulars.loyalty.repository_opening import OpeningRepository
 from regulars.loyalty.repository_programmes import ProgrammeRepository
 from regulars.loyalty.repository_reports import (
     AllocationRecord,
@@ -78,7 +76,6 @@ class LoyaltyReportService:
         self._transactions = LoyaltyTransactionRepository(connection)
         self._accounts = LoyaltyAccountRepository(connection)
         self._programmes = ProgrammeRepository(connection)
-        self._opening = OpeningRepository(connection)
 
     async def get_loyalty_metrics(
         self, *, since: datetime | None = None, until: datetime | None = None
@@ -113,17 +110,6 @@ class LoyaltyReportService:
         return await self._reports.get_customers_with_points_expiring(
             after=self._clock.now(), until=until, after_customer=after_customer, limit=limit
         )
-
-    async def explain_number(self, number: str, *, by: Principal) -> LedgerExplanation:
-        """As `explain()`, for a customer number.
-
-        Raises:
-            NotFound: there is no such customer.
-        """
-        found = await self._opening.find_customers([number])
-        if number not in found:
-            raise NotFound
-        return await self.explain(found[number], by=by)
 
     async def explain(self, customer_id: UUID, *, limit: int | None = None, by: Principal) -> LedgerExplanation:
         """Tell how a customer's balance came to be, oldest transaction first.

@@ -19,6 +19,7 @@ from regulars.kit.schemas import (
     ResponseSchema,
     Source,
     Text,
+    broken_rule,
     small_json,
 )
 from regulars.orders.lines import most_lines
@@ -50,6 +51,9 @@ class OrderLineCreate(RequestSchema):
         if not quantity:
             raise PydanticCustomError("range", "must not be zero")
         return quantity
+
+
+_customer_fields = ("customer_id", "customer_number", "email", "phone")
 
 
 class OrderCreate(RequestSchema):
@@ -96,9 +100,9 @@ class OrderCreate(RequestSchema):
 
     @model_validator(mode="after")
     def _names_one_customer_at_most(self) -> Self:
-        named = (self.customer_id, self.customer_number, self.email, self.phone)
-        if sum(name is not None for name in named) > 1:
-            raise PydanticCustomError("range", "at most one of customer_id, customer_number, email, phone")
+        named = [name for name in _customer_fields if getattr(self, name) is not None]
+        if len(named) > 1:
+            raise broken_rule("range", f"at most one of {', '.join(_customer_fields)}", *named)
         return self
 
     @property

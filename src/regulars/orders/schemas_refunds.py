@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from regulars.kit.money import format_money
-from regulars.kit.schemas import Day, Id, Instant, Money, MoneyText, RequestSchema, ResponseSchema, Text
+from regulars.kit.schemas import Day, Id, Instant, Money, MoneyText, RequestSchema, ResponseSchema, Text, broken_rule
 from regulars.orders.lines import most_lines
 from regulars.orders.models import Order, OrderStatus, Refund
 from regulars.orders.quantities import Quantity, plain
@@ -44,10 +43,10 @@ class RefundCreate(RequestSchema):
     @model_validator(mode="after")
     def _is_amount_or_lines(self) -> Self:
         if (self.amount is None) == (self.lines is None):
-            raise PydanticCustomError("missing", "exactly one of amount, lines is required")
+            raise broken_rule("missing", "exactly one of amount, lines is required", "amount", "lines")
         numbers = [line.line_number for line in self.lines or ()]
         if len(set(numbers)) < len(numbers):
-            raise PydanticCustomError("range", "a line may be named only once")
+            raise broken_rule("range", "a line may be named only once", "lines")
         return self
 
 
