@@ -100,8 +100,9 @@ async def test_a_job_that_waits_to_be_tried_again_lets_the_next_pass(
     assert await (await admin.execute(waits, [str(first.id)])).fetchall() == [("todo", True)]
 
 
-def overlapping(most: list[int]) -> Callable[[JobRun], Any]:
-    at_work = 0
+def overlapping(most: list[int], *, together: int = 1) -> Callable[[JobRun], Any]:
+    """Work that notes how many are at it, and ends when so many have begun."""
+    at_work, begun = 0, asyncio.Barrier(together)
 
     async def work(run: JobRun) -> JobResult:
         nonlocal at_work
@@ -109,6 +110,8 @@ def overlapping(most: list[int]) -> Callable[[JobRun], Any]:
         most.append(at_work)
         async with run.toolbox.database.transaction() as connection:
             await connection.execute("SELECT pg_sleep(0.05)")
+        async with asyncio.timeout(20):
+            await begun.wait()
         at_work -= 1
         return JobResult.of(done)
 
@@ -130,7 +133,7 @@ async def test_jobs_are_serial_for_one_object_only(
 ) -> None:
     most: list[int] = []
     jobs = [await start(admin, utc, "score", serial_for=serial_for) for serial_for in objects]
-    async with working(own_database_url, settings, {"score": overlapping(most)}):
+    async with working(own_database_url, settings, {"score": overlapping(most, together=expected)}):
         for job in jobs:
             assert (await ended(admin, utc, job)).state == "succeeded"
     assert max(most) == expected
