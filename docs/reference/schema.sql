@@ -517,6 +517,15 @@ CREATE INDEX customers_updated ON public.customers USING btree (updated_at, id);
 
 CREATE INDEX customers_user ON public.customers USING btree (user_id) WHERE (user_id IS NOT NULL);
 
+CREATE TABLE public.due_work (
+    name text NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    done_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.due_work
+    ADD CONSTRAINT due_work_pkey PRIMARY KEY (name);
+
 CREATE TABLE public.early_reversals (
     source text NOT NULL,
     external_id text NOT NULL,

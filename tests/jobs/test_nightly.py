@@ -29,10 +29,10 @@ def shop(nightly_at: time | None) -> Settings:
 @pytest.mark.parametrize(
     ("local", "begins", "expected"),
     [
-        ("2026-06-15T03:29:59", time(3, 30), None),
+        ("2026-06-15T03:29:59", time(3, 30), date(2026, 6, 14)),
         ("2026-06-15T03:30:00", time(3, 30), date(2026, 6, 15)),
         ("2026-06-15T09:29:59", time(3, 30), date(2026, 6, 15)),
-        ("2026-06-15T09:30:00", time(3, 30), None),
+        ("2026-06-15T23:59:59", time(3, 30), date(2026, 6, 15)),
         ("2026-06-15T01:00:00", time(22, 0), date(2026, 6, 14)),
         ("2026-06-15T22:00:00", time(22, 0), date(2026, 6, 15)),
         ("2026-06-15T03:30:00", None, None),
@@ -40,7 +40,7 @@ def shop(nightly_at: time | None) -> Settings:
         ("2026-10-25T02:30:00", time(2, 30), date(2026, 10, 25)),  # and here two
     ],
 )
-def test_it_is_due_at_its_time_in_the_shop_and_for_six_hours(
+def test_it_is_due_from_its_time_in_the_shop_until_the_next(
     local: str, begins: time | None, expected: date | None
 ) -> None:
     now = datetime.fromisoformat(local).replace(tzinfo=berlin)

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def run_background_work(
-    until_empty: bool = typer.Option(False, "--until-empty", help="End when no job is left, instead of waiting."),
+    until_empty: bool = typer.Option(False, "--until-empty", help="Do what is due, and end when no job is left."),
 ) -> None:
     """Run jobs from the queue until stopped.
 
@@ -31,7 +31,10 @@ def run_background_work(
     configure_logging()
     with ready_database(settings) as url:
         settings = with_secret(settings)
-        asyncio.run(run_worker(url, settings, until_empty=True) if until_empty else _work_until_told(url, settings))
+        if until_empty:
+            asyncio.run(run_worker(url, settings, until_empty=True, starts_due_work=True))
+        else:
+            asyncio.run(_work_until_told(url, settings))
 
 
 @contextmanager
@@ -69,7 +72,7 @@ async def _keep_working(url: str, settings: Settings) -> None:
     # To be cancelled may end in another error, while the database is away: it is to stop all the same.
     while this is None or not this.cancelling():
         try:
-            await run_worker(url, settings, install_signal_handlers=False)
+            await run_worker(url, settings, install_signal_handlers=False, starts_due_work=True)
         except (OperationalError, ProcrastinateException, Unavailable) as error:
             log.warning("the worker ended, another one follows: %s", type(error).__name__)
         await asyncio.sleep(1)

@@ -6,22 +6,24 @@ from typing import Final
 
 from regulars.jobs.runs import JobResult, JobRun
 from regulars.jobs.toolbox import Toolbox
-from regulars.kit.jobs import Jobs
+from regulars.kit.jobs import Jobs, kept_for
 from regulars.kit.security import operator
 from regulars.loyalty.audit import AuditService, audit_kind
 from regulars.loyalty.schemas_reports import LoyaltyAuditResponse
 
 looks_back: Final = timedelta(hours=1)
-"""Longer than from one audit to the next, so that one that came late or not at all leaves no gap."""
+"""How far before the last audit the next one begins: longer than any transaction that it could not see yet."""
 
 log = logging.getLogger(__name__)
 
 
 async def audit_ledger(run: JobRun) -> JobResult:
-    """Check every rule for the customers whose points moved within the last hour; who breaks one redeems no more."""
+    """Check every rule for customers whose points moved since the last audit; who breaks one redeems no more."""
     tools, now = run.toolbox, run.toolbox.clock.now()
     async with tools.database.transaction() as connection:
-        review = await AuditService(connection).review_ledger(now=now, since=now - looks_back)
+        last = await Jobs(connection, tools.clock).find_latest(audit_kind, state="succeeded")
+        since = (last.started_at if last and last.started_at else now - kept_for) - looks_back
+        review = await AuditService(connection).review_ledger(now=now, since=since)
     if review.audit.violations:
         log.error("the ledger does not add up", extra={"trace_id": run.job.id.hex})
     return JobResult.of(LoyaltyAuditResponse.model_validate(review.audit))

@@ -1,7 +1,6 @@
 """The night's work as a job: begun by itself when its time has come, and gone on with by whoever takes it over."""
 
 from datetime import date, datetime, timedelta
-from typing import Final
 
 from regulars.flows.nightly import Night, NightlyReport, kind, steps, work_through
 from regulars.jobs.runs import JobResult, JobRun
@@ -12,9 +11,6 @@ from regulars.kit.jobs import Jobs, kept_for
 from regulars.kit.models_jobs import Job
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
-
-caught_up_for: Final = timedelta(hours=6)
-"""Work whose time passed without a worker is begun so much later at most, and not in the middle of the shop's day."""
 
 
 async def nightly(run: JobRun) -> JobResult:
@@ -62,10 +58,8 @@ async def start_when_due(toolbox: Toolbox) -> None:
 
 
 def due_day(settings: Settings, now: datetime) -> date | None:
-    """The store's day whose night's work is due by now; None at other times, and if it is never by itself."""
+    """The latest store day whose night's work is due by now, however long ago; None if it is never by itself."""
     if settings.nightly_at is None:
         return None
     local = now.astimezone(settings.clock.store_timezone)
-    day = local.date() if local.time() >= settings.nightly_at else local.date() - timedelta(days=1)
-    begins = datetime.combine(day, settings.nightly_at, tzinfo=settings.clock.store_timezone)
-    return day if now - begins < caught_up_for else None
+    return local.date() if local.time() >= settings.nightly_at else local.date() - timedelta(days=1)

@@ -17,6 +17,7 @@ from procrastinate.types import JSONValue
 from regulars.flows.housekeeping import forget_what_is_over
 from regulars.flows.refund_order import settle_early_reversals
 from regulars.jobs.audits import start_audit_of_touched
+from regulars.jobs.due_work import is_due, queue_due_work
 from regulars.jobs.faults import most_attempts, patient
 from regulars.jobs.kinds import kinds
 from regulars.jobs.nightly import start_when_due
@@ -30,9 +31,12 @@ from regulars.jobs.proofs import (
 )
 from regulars.jobs.runs import Work, fail_forsaken, perform
 from regulars.jobs.toolbox import Toolbox
+from regulars.kit.repository_due_work import DueWorkRepository
 
 Task: TypeAlias = Callable[Concatenate[Toolbox, ...], Awaitable[None]]
 """`async def send_email_verification(toolbox: Toolbox, verification_id: str) -> None`: queued by its name, with ids."""
+DueTask: TypeAlias = Callable[[JobContext, int], Awaitable[None]]
+"""What the worker does by itself, from time to time."""
 
 
 def runner_of(kinds: Mapping[str, Work]) -> Task:
@@ -59,23 +63,31 @@ finished_jobs_kept_hours = 7 * 24
 
 
 def register_tasks(app: App, tasks: Iterable[Task]) -> None:
-    """Tell a worker what it can run, and when it runs by itself."""
-    every_minute, every_quarter, every_hour, every_night = (
-        app.periodic(cron=at) for at in ("* * * * *", "*/15 * * * *", "7 * * * *", "17 3 * * *")
-    )
-    periodic = (
-        (every_minute, start_nightly_work),
-        (every_quarter, start_audit),
-        (every_minute, retry_stalled_jobs),
-        (every_night, forget_finished_jobs),
-        (every_night, erase_who_is_due),
-        (every_hour, forget_what_nobody_needs),
-        (every_hour, settle_refunds_that_came_early),
-    )
-    for schedule, task in periodic:
-        schedule(app.task(name=task.__name__, queueing_lock=task.__name__, pass_context=True)(task))
+    """Tell a worker what it can run, and what it looks for each minute.
+
+    Nothing else is left to a clock time: Procrastinate passes over a time that no worker was there for.
+    """
+    for task in (look_for_due_work, retry_stalled_jobs):
+        each_minute = app.periodic(cron="* * * * *")
+        each_minute(app.task(name=task.__name__, queueing_lock=task.__name__, pass_context=True)(task))
+    for due_task in due_tasks:
+        app.task(name=due_task.__name__, pass_context=True)(_when_due(due_task))
     for task_on_demand in tasks:
         app.task(name=task_on_demand.__name__, retry=patient, pass_context=True)(_with_toolbox(task_on_demand))
+
+
+def _when_due(task: DueTask) -> DueTask:
+    @wraps(task)
+    async def run(context: JobContext, timestamp: int) -> None:
+        toolbox, name = Toolbox.of(context), task.__name__
+        if not await is_due(toolbox, name):
+            return
+        begun_at = toolbox.clock.now()
+        await task(context, timestamp)
+        async with toolbox.database.transaction() as connection:
+            await DueWorkRepository(connection).end(name, at=begun_at)
+
+    return run
 
 
 def _with_toolbox(task: Task) -> Callable[..., Awaitable[None]]:
@@ -98,9 +110,15 @@ async def retry_stalled_jobs(context: JobContext, timestamp: int) -> None:  # no
     await fail_forsaken(Toolbox.of(context))
 
 
-async def start_nightly_work(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Begin the night's work when its time has come."""
-    await start_when_due(Toolbox.of(context))
+async def look_for_due_work(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Begin the night's work and everything else whose time has come."""
+    await begin_what_is_due(Toolbox.of(context))
+
+
+async def begin_what_is_due(toolbox: Toolbox) -> None:
+    """Queue the night's work and everything else whose time has come, each once."""
+    await start_when_due(toolbox)
+    await queue_due_work(toolbox)
 
 
 async def start_audit(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
@@ -123,3 +141,13 @@ async def settle_refunds_that_came_early(context: JobContext, timestamp: int) ->
     """Do the refunds and cancellations that waited for orders which an import brought."""
     toolbox = Toolbox.of(context)
     await settle_early_reversals(toolbox.database, toolbox.settings, toolbox.clock)
+
+
+due_tasks: tuple[DueTask, ...] = (
+    start_audit,
+    forget_finished_jobs,
+    erase_who_is_due,
+    forget_what_nobody_needs,
+    settle_refunds_that_came_early,
+)
+"""What comes round again, as `regulars.jobs.due_work` says when."""

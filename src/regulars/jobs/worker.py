@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from procrastinate import App, PsycopgConnector
 
-from regulars.jobs.tasks import Task, register_tasks, stalled_seconds, tasks_on_demand
+from regulars.jobs.tasks import Task, begin_what_is_due, register_tasks, stalled_seconds, tasks_on_demand
 from regulars.jobs.toolbox import Toolbox
 from regulars.kit.database import Database, runtime_conninfo
 from regulars.kit.delivery import messenger_from
@@ -26,6 +26,7 @@ async def run_worker(
     tasks: Iterable[Task] = tasks_on_demand,
     install_signal_handlers: bool = True,
     until_empty: bool = False,
+    starts_due_work: bool = False,
 ) -> None:
     """Run jobs until stopped; jobs that do not end within 20 seconds of that are left to the next worker.
 
@@ -35,12 +36,16 @@ async def run_worker(
         tasks: What can be queued, besides the worker's own housekeeping.
         install_signal_handlers: Whether SIGTERM and SIGINT stop the worker; False inside another program.
         until_empty: Return when no job is left, instead of waiting for more.
+        starts_due_work: Whether what is due by itself is begun at once, and not within a minute.
 
     Raises:
         OperatorError: a setting of the delivery of messages cannot be used.
     """
     messenger = messenger_from(settings)
     async with _worker_app(url, tasks) as app, _tools(url) as database:
+        toolbox = Toolbox(database, settings, settings.clock, messenger)
+        if starts_due_work:
+            await begin_what_is_due(toolbox)
         await app.run_worker_async(
             concurrency=concurrency,
             wait=not until_empty,
@@ -50,7 +55,7 @@ async def run_worker(
             shutdown_graceful_timeout=shutdown_seconds,
             stalled_worker_timeout=stalled_seconds,
             delete_jobs="never",
-            additional_context={"toolbox": Toolbox(database, settings, settings.clock, messenger)},
+            additional_context={"toolbox": toolbox},
         )
 
 

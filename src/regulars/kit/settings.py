@@ -141,8 +141,8 @@ class Settings(BaseSettings):
     )
     nightly_at: time | None = Field(
         default=time(3, 30),
-        description="When the night's work begins, in the shop's time: points expire, metrics are checked, customers"
-        " scored, tiers reviewed, the ledger audited. Empty: never by itself.",
+        description="When the night's work is due, in the shop's time: points expire, metrics are checked, customers"
+        " scored, tiers reviewed, the ledger audited. Done by the first worker from then on. Empty: never by itself.",
     )
     sync_max_customers: int = Field(
         default=100_000,
