@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regulars.kit.csv_files import Cell, Verbatim, csv_bytes
+from regulars.kit.csv_files import Cell, Verbatim, csv_bytes, unguarded
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,16 @@ def test_what_begins_like_nothing_special_stays() -> None:
 
 @given(st.lists(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=2, max_size=3)))
 def test_any_text_is_read_as_it_was_written(rows: list[list[str]]) -> None:
-    expected = [["'" + cell if cell[:1] and cell[0] in "=+-@\t\r" else cell for cell in row] for row in rows]
-    assert list(csv.reader(io.StringIO(csv_bytes(rows).decode(), newline=""))) == expected
+    written = list(csv.reader(io.StringIO(csv_bytes(rows).decode(), newline="")))
+    assert [[unguarded(cell) for cell in row] for row in written] == rows
+
+
+hostile = st.text(st.sampled_from("'=+-@\t\r a1\"\n,;|["), max_size=6)
+
+
+@given(hostile)
+def test_a_guard_is_taken_away_again_and_nothing_else_is(text: str) -> None:
+    [[cell, _]] = csv.reader(io.StringIO(csv_bytes([[text, "x"]]).decode(), newline=""))
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert unguarded(cell) == text
+    assert cell in (text, "'" + text)

@@ -34,7 +34,7 @@ async def import_customers(
     Args:
         url: The database; the import opens a session of its own.
         rows: The customers, read once as a stream.
-        source: The system whose ids the rows carry; None if they carry none.
+        source: The system whose ids the rows carry; None if they carry none, or are an export of ours.
         settings: Time zone of the installation.
         clock: Since when new customers are known whose row does not say.
         options: How it is done; by default line by line, without events.
@@ -48,7 +48,7 @@ async def import_customers(
     job = ImportJob(
         rows,
         subject,
-        source_of_ids(source, rows.columns),
+        source_of_ids(source or rows.own_source, rows.columns),
         settings,
         clock,
         customers_per_batch,
@@ -70,7 +70,9 @@ class _CustomersImport(StagedImport):
         """Ask the rules of customers; no line may repeat another."""
         if self._has_referrers:
             await self.customers.begin_referrals()
-        await self._checking.check(self.columns, now=self.job.clock.now())
+        await self._checking.check(
+            self.columns, now=self.job.clock.now(), exported_as=self.job.source if self.job.rows.own_source else None
+        )
         return 0
 
     async def match(self) -> None:

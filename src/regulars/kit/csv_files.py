@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import TypeAlias
@@ -11,7 +12,8 @@ from uuid import UUID
 Cell: TypeAlias = str | int | float | bool | date | datetime | UUID | Sequence[str] | None
 
 media_type = "text/csv"
-_begins_formula = ("=", "+", "-", "@", "\t", "\r")
+_formula = re.compile(r"'*[=+\-@\t\r]")
+_guarded = re.compile(r"'+[=+\-@\t\r]")
 
 
 class Verbatim(str):
@@ -24,11 +26,17 @@ def csv_bytes(rows: Iterable[Sequence[Cell]]) -> bytes:
     """Rows as lines of a CSV file.
 
     Values look as in the API: instants in UTC, `true` and `false`, lists as JSON; nothing for None and for an empty
-    list. A text that a spreadsheet would take for a formula gets a leading `'`.
+    list. A text that a spreadsheet would take for a formula gets a leading `'`; so does one that has such a guard
+    already, so that `unguarded()` gives back every text as it was.
     """
     text = io.StringIO(newline="")
     csv.writer(text).writerows([_text(cell) for cell in row] for row in rows)
     return text.getvalue().encode()
+
+
+def unguarded(text: str) -> str:
+    """A text of a file that `csv_bytes()` wrote, as it was before."""
+    return text[1:] if _guarded.match(text) else text
 
 
 def _text(cell: Cell) -> str:
@@ -36,7 +44,7 @@ def _text(cell: Cell) -> str:
         case None:
             text = ""
         case str():
-            is_formula = cell.startswith(_begins_formula) and not isinstance(cell, Verbatim)
+            is_formula = _formula.match(cell) and not isinstance(cell, Verbatim)
             text = f"'{cell}" if is_formula else str(cell)
         case bool():
             text = "true" if cell else "false"

@@ -11,6 +11,7 @@ _money = {
 }
 _sentences = {
     "unreadable-row": "the line cannot be read: a quote is not closed or misplaced, or it holds a NUL character",
+    "masked-row": "the line hides who the customer is: export as a user who sees names and contacts",
     "column-count": "the line does not have as many values as the header",
     "unreadable-json": "the line is not one JSON object",
     "value-type": "a value of the JSON object has the wrong type: all are texts or numbers, but for the list lines",

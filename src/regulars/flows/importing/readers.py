@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 
+from regulars.flows.importing.own_exports import is_own_export, mapping_of_export, own_source, reader_of_export
 from regulars.flows.importing.rows import ImportRow, ImportRows, Subject, UnusableFile, orders, require_fields
 
 _delimiters = ",;\t"
@@ -52,9 +53,13 @@ def read_csv(lines: Iterator[str], mapping: Mapping[str, str], subject: Subject 
         header = [name.strip() for name in next(reader)]
     except csv.Error as error:
         raise UnusableFile("The header of the file cannot be read.", "Check the quotes in its first line.") from error
-    places = places_of(header, mapping, subject)
+    is_ours = is_own_export(header, subject)
+    places = places_of(header, mapping_of_export(header, mapping) if is_ours else mapping, subject)
     require_fields(tuple(places), header, subject)
-    return ImportRows(tuple(places), _csv_rows(reader, source, len(header), list(places.values())))
+    pick = _picker(list(places.values()))
+    read = reader_of_export(header, pick) if is_ours else lambda line, values: ImportRow(line, pick(values))
+    rows = _csv_rows(reader, source, len(header), read)
+    return ImportRows(tuple(places), rows, own_source=own_source if is_ours else None)
 
 
 def places_of(header: Sequence[str], mapping: Mapping[str, str], subject: Subject) -> dict[str, int]:
@@ -104,8 +109,10 @@ class _Lines:
         self._again.extendleft(reversed(self.record[lines:]))
 
 
-def _csv_rows(reader: Iterator[list[str]], lines: _Lines, width: int, places: list[int]) -> Iterator[ImportRow]:
-    pick, line = _picker(places), len(lines.record) + 1
+def _csv_rows(
+    reader: Iterator[list[str]], lines: _Lines, width: int, read: Callable[[int, list[str]], ImportRow]
+) -> Iterator[ImportRow]:
+    line = len(lines.record) + 1
     while True:
         lines.record.clear()
         try:
@@ -118,7 +125,7 @@ def _csv_rows(reader: Iterator[list[str]], lines: _Lines, width: int, places: li
             line += 1
             continue
         if len(values) == width:
-            yield ImportRow(line, pick(values))
+            yield read(line, values)
         elif values:
             yield ImportRow(line, (), "column-count", "".join(lines.record))
         line += len(lines.record)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from psycopg.sql import SQL, Literal
+from psycopg.sql import SQL, Identifier, Literal
 
 from regulars.flows.importing.repository_rules import (
     Rule,
@@ -39,22 +39,48 @@ _create_checked = SQL("""
 """)
 
 
+# Of an export of ours: who is here goes by number, and has its referrer; anybody else has a number of another
+# installation, which says nothing here, and goes by its id. Who brought whom is known of those in the file.
+_exported_rows = SQL("""
+    SELECT {others}, CASE WHEN is_here THEN customer_number END AS customer_number,
+        CASE WHEN NOT is_here THEN customer_id END AS customer_id,
+        CASE WHEN NOT is_here AND (referrer IN (SELECT customer_id FROM incoming) OR EXISTS (
+            SELECT FROM customer_identifiers WHERE kind = {kind} AND value = referrer
+        )) THEN referrer END AS referrer
+    FROM (
+        SELECT *, EXISTS (
+            SELECT FROM customers
+            WHERE id = CASE WHEN pg_input_is_valid(customer_id, 'uuid') THEN customer_id::uuid END
+        ) AS is_here
+        FROM ({rows}) AS written
+    ) AS exported
+""")
+_decided = ("customer_number", "customer_id", "referrer")
+
+
 class CustomerCheckingRepository(Repository):
     """Asks the rules of customers."""
 
-    async def check(self, columns: Collection[str], *, now: datetime) -> None:
+    async def check(self, columns: Collection[str], *, now: datetime, exported_as: str | None = None) -> None:
         """Fill `checked` from `incoming`.
 
         Args:
             columns: The fields that the file has.
             now: Since when customers are known whose line says nothing of it.
+            exported_as: Of an export of ours, the system whose ids its column `id` has.
         """
+        rows = trimmed_rows(columns, customers.fields)
+        if exported_as:
+            others = ("line", "problem", *(field for field in customers.fields if field not in _decided))
+            rows = _exported_rows.format(
+                others=SQL(", ").join(map(Identifier, others)), kind=Literal(f"ext:{exported_as}"), rows=rows
+            )
         await self._execute(
             _create_checked.format(
                 now=Literal(now),
                 tags=_distinct_tags,
                 code=first_broken_rule(columns, _rules(now)),
-                rows=trimmed_rows(columns, customers.fields),
+                rows=rows,
             )
         )
         await self._execute("ANALYZE checked (line, code, who)")

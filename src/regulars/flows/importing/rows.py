@@ -108,6 +108,7 @@ class ImportRows:
         columns: Names of fields, in the order of each row's values.
         rows: Read as they are needed, so that a file of any size takes the same memory.
         products: Catalogue entries that come with them.
+        own_source: The system whose customer ids they have, of an export of ours; None of other files.
         lines_are_canonical: Whether the column `lines` has the text of `canonical_lines()` already, and it adds up.
     """
 
@@ -115,6 +116,7 @@ class ImportRows:
     rows: Iterable[ImportRow]
     products: Iterable[ImportProduct] = ()
     lines_are_canonical: bool = False
+    own_source: str | None = None
 
 
 def require_fields(columns: Sequence[str], found: Sequence[str], subject: Subject = orders) -> None:
