@@ -46,6 +46,7 @@ format: $(VENV)/.installed-dev ## Format the code
 
 proof: $(VENV)/.installed-dev ## Break things on purpose, count what is lost; SIZE=small or full
 	$(BIN)/python -m proof.crash --size $(if $(filter full,$(SIZE)),long,short)
+	$(BIN)/python -m proof.slow_clients --size $(if $(filter full,$(SIZE)),long,short)
 	$(BIN)/python -m proof.jobs --size $(if $(filter full,$(SIZE)),long,short)
 
 bench: $(VENV)/.installed-dev ## Measure how fast it is, write docs/benchmarks.md; SIZE=toy, small or full

@@ -17,7 +17,7 @@ import psutil
 from proof.result import CannotRunError
 from regulars.kit.postgres import EmbeddedPostgres
 
-patience_seconds = 60
+patience_seconds = 120
 
 
 class Installation:

@@ -17,6 +17,7 @@ from regulars.api.awards import Awards
 from regulars.api.edge import Edge
 from regulars.api.health import Shutdown
 from regulars.api.limits import InFlight, Limits
+from regulars.api.open_connections import OpenConnections, most_connections
 from regulars.api.router import routers
 from regulars.api.routing import Route, RouteWithoutPolicy
 from regulars.flows.register_customer import RegistrationFlow
@@ -61,7 +62,7 @@ def create_app(
     app.state.clock = clock or settings.clock
     app.state.hashes = KeyedHashes.from_settings(settings)
     app.state.trusted_proxies = [ip_network(proxy) for proxy in settings.trusted_proxies]
-    app.state.shutdown, app.state.reference_page = Shutdown(), None
+    app.state.shutdown, app.state.reference_page, app.state.contract = Shutdown(), None, None
     app.state.database = database or _database_of(settings)
     parts = (app.state.database, settings, app.state.clock, PasswordHashing())
     app.state.accounts, app.state.passwords = AccountsService(*parts), PasswordService(*parts)
@@ -73,11 +74,15 @@ def create_app(
     _require_policies(app)
     problems.install(app)
     app.state.in_flight, app.state.measures = InFlight(limits.in_flight), RequestMeasures()
+    app.state.connections = OpenConnections(
+        most_waiting=settings.waiting_connections_per_address,
+        most=most_connections(),
+        trusted=app.state.trusted_proxies,
+    )
     app.add_middleware(
         Edge,
         limits=limits,
         allowed_hosts=settings.allowed_hosts,
-        in_flight=app.state.in_flight,
         measures=app.state.measures,
     )
     return app

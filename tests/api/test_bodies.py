@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import Message
 
+from regulars.api.bodies import within_limits
 from regulars.api.limits import Limits
 from regulars.app import create_app
 from regulars.kit.clock import Clock
@@ -160,17 +162,34 @@ async def test_a_stream_has_its_own_limit(client: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["limit_bytes"]) == (413, 10)
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"), [("/api/v1/parcels", json_header), ("/api/v1/stream", {"Content-Type": "text/csv"})]
+)
 async def test_a_body_that_does_not_come_is_not_waited_for(
-    settings: Settings, database: RolledBackDatabase, clock: Clock
+    settings: Settings, database: RolledBackDatabase, clock: Clock, path: str, headers: dict[str, str]
 ) -> None:
     async def slow() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.Event().wait()
 
     app = with_probes(create_app(settings, database=database, clock=clock, limits=Limits(body_seconds=0.01)))
-    async with client_of(app) as client:
-        answer = await client.post("/api/v1/parcels", content=slow(), headers=json_header)
+    async with client_of(app) as client, asyncio.timeout(10):
+        answer = await client.post(path, content=slow(), headers=headers)
     assert (answer.status_code, slug(answer), answer.headers["Connection"]) == (408, "request-timeout", "close")
+
+
+async def test_a_body_that_keeps_coming_may_take_its_time() -> None:
+    """Longer than the time for a body, but never slower than its bytes may be."""
+    pieces, limits = [b"0123456789"] * 5, Limits(body_seconds=0.2, least_bytes_per_second=50)
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.1)
+        return {"type": "http.request", "body": pieces.pop(), "more_body": bool(pieces)}
+
+    limited = within_limits(receive, limits, max_bytes=50)
+    while (await limited())["more_body"]:
+        pass
+    assert not pieces
 
 
 async def test_the_caller_is_checked_before_the_body_is_read(client: httpx.AsyncClient, as_role: AsRole) -> None:

@@ -84,6 +84,42 @@ async def test_the_host_may_carry_a_port_and_forwarded_hosts_are_not_read(client
     assert (await client.get("/livez", headers=headers)).status_code == 200
 
 
+@pytest.mark.parametrize("host", ["10.244.1.7:8000", "[2001:db8::7]:8000", "[::1]", "192.0.2.1", ""])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+async def test_who_watches_may_call_by_address(client: httpx.AsyncClient, host: str, path: str) -> None:
+    """An orchestrator, a load balancer and Prometheus know the address of a process, not the names of the shop."""
+    answer = await client.get(path, headers={"Host": host} if host else {})
+    assert answer.status_code in {200, 401, 503}
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [
+        ("/api/v1/auth/me", "10.244.1.7:8000"), ("/api/v1/auth/me", "[::1]"), ("/livez", "10.244.1.7.evil.example"),
+        ("/livez", "evil.example"), ("/livez", "10.244.1.7:8000:1"), ("/livez", "10.244.1"),
+        ("/metrics", "evil.example"),
+    ],
+)  # fmt: skip
+async def test_everything_else_is_called_by_its_names(client: httpx.AsyncClient, path: str, host: str) -> None:
+    answer = await client.get(path, headers={"Host": host})
+    assert (answer.status_code, slug(answer)) == (400, "bad-host")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/livez", 200), ("/api/v1/auth/me", 400)])
+async def test_a_check_of_http_1_0_names_no_host(app: FastAPI, path: str, status: int) -> None:
+    answers: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        answers.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    assert answers[0]["status"] == status
+
+
 @pytest.mark.parametrize(
     ("kind", "status", "expected"),
     [("bug", 500, "internal"), ("timeout", 504, "timeout"), ("lock", 503, "overloaded"), ("refusal", 409, "broken")],

@@ -11,7 +11,7 @@ from regulars.app import create_app
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Database, is_durable
 from regulars.kit.settings import Settings
-from tests.api.conftest import client_of
+from tests.api.conftest import TokenFor, client_of
 from tests.conftest import RolledBackDatabase, as_owner
 
 
@@ -77,29 +77,68 @@ async def test_probes_are_answered_when_everything_else_is_shed(
         assert shed.headers["Retry-After"] == "1"
 
 
-async def test_a_place_is_given_back_when_the_caller_goes_away(
-    settings: Settings, database: RolledBackDatabase, clock: Clock
-) -> None:
-    app = create_app(settings, database=database, clock=clock, limits=Limits(in_flight=1))
-    reading = asyncio.Event()
+def asking(path: str, *headers: tuple[bytes, bytes], method: str = "POST", query: bytes = b"") -> dict[str, object]:
+    return {
+        "type": "http", "method": method, "path": path, "query_string": query, "client": ("127.0.0.1", 1),
+        "headers": [(b"host", b"localhost"), *headers],
+    }  # fmt: skip
 
-    async def never() -> dict[str, object]:
-        reading.set()
+
+class SlowClient:
+    """Sends the beginning of a body and then nothing, or reads nothing of an answer."""
+
+    def __init__(self) -> None:
+        self.is_waited_for = asyncio.Event()
+        self._pieces: list[dict[str, object]] = [{"type": "http.request", "body": b"{", "more_body": True}]
+
+    async def send_body(self) -> dict[str, object]:
+        return self._pieces.pop() if self._pieces else await self.wait_for_ever()
+
+    async def send_nothing(self) -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def read(self, _: object) -> None:
+        await self.wait_for_ever()
+
+    async def wait_for_ever(self) -> dict[str, object]:
+        self.is_waited_for.set()
         await asyncio.Event().wait()
         raise AssertionError
 
-    async def send(_: object) -> None:
-        raise AssertionError
 
-    scope = {
-        "type": "http", "method": "POST", "path": "/api/v1/auth/refresh", "query_string": b"",
-        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"9")],
-    }  # fmt: skip
-    waiting = asyncio.create_task(app(scope, never, send))
-    await reading.wait()
-    async with client_of(app) as client:
-        assert (await client.get("/api/v1/auth/me")).status_code == 503
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert (await client.get("/api/v1/auth/me")).status_code == 401
+@pytest.mark.parametrize("what", ["a body", "an upload", "an answer"])
+async def test_who_is_slow_holds_no_place(
+    settings: Settings, database: RolledBackDatabase, clock: Clock, token_for: TokenFor, what: str
+) -> None:
+    """A place is for work: nobody who sends slowly or does not read keeps others out."""
+    app, slow = create_app(settings, database=database, clock=clock, limits=Limits(in_flight=1)), SlowClient()
+    token, _ = await token_for("admin")
+    bearer = (b"authorization", f"Bearer {token}".encode())
+    json, csv = (b"content-type", b"application/json"), (b"content-type", b"text/csv")
+    length = (b"content-length", b"9")
+    begun = {
+        "a body": lambda: app(asking("/api/v1/auth/refresh", json, length), slow.send_body, slow.read),
+        "an upload": lambda: app(
+            asking("/api/v1/orders/import", csv, length, bearer, query=b"source=till"), slow.send_body, slow.read
+        ),
+        "an answer": lambda: app(asking("/api/v1/auth/me", bearer, method="GET"), slow.send_nothing, slow.read),
+    }
+    waiting = asyncio.create_task(begun[what]())
+    async with asyncio.timeout(10):
+        await slow.is_waited_for.wait()
+    async with client_of(app, token) as client:
+        assert (await client.get("/api/v1/auth/me")).status_code == 200
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_place_is_given_back_when_the_caller_goes_away(app: FastAPI) -> None:
+    slow = SlowClient()
+    headers = ((b"content-type", b"application/json"), (b"content-length", b"9"))
+    waiting = asyncio.create_task(app(asking("/api/v1/auth/refresh", *headers), slow.send_body, slow.read))
+    await slow.is_waited_for.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert app.state.in_flight.now == 0

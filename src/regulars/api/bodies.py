@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
 from regulars.api.errors import BodyTooLarge, NotAcceptable, RequestTimeout, UnsupportedEncoding, UnsupportedMediaType
+from regulars.api.limits import Limits
 
 
 def check_accept(headers: Headers, produced: Sequence[str]) -> None:
@@ -49,20 +50,23 @@ def check_body_headers(headers: Headers, consumed: Sequence[str], max_bytes: int
         raise BodyTooLarge(limit_bytes=max_bytes)
 
 
-def within_limits(receive: Receive, *, max_bytes: int, seconds: float | None) -> Receive:
+def within_limits(receive: Receive, limits: Limits, *, max_bytes: int) -> Receive:
     """A channel that delivers the body and refuses what is too much or too late.
+
+    The time that a body is given grows with what has come, so that a large one may take long and no one may stop.
 
     The returned channel raises:
         BodyTooLarge: more than `max_bytes` have come.
-        RequestTimeout: the whole body is not there after `seconds`.
+        RequestTimeout: the client was too slow, or sends nothing any more.
     """
-    received = 0
-    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+    received, is_complete = 0, False
+    started = asyncio.get_running_loop().time()
 
     async def limited() -> Message:
-        nonlocal received, deadline
+        nonlocal received, is_complete
+        deadline = started + limits.body_seconds + received / limits.least_bytes_per_second
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(None if is_complete else deadline):
                 message = await receive()
         except TimeoutError as error:
             raise RequestTimeout from error
@@ -70,8 +74,7 @@ def within_limits(receive: Receive, *, max_bytes: int, seconds: float | None) ->
             received += len(message.get("body", b""))
             if received > max_bytes:
                 raise BodyTooLarge(limit_bytes=max_bytes)
-            if not message.get("more_body", False):
-                deadline = None
+            is_complete = not message.get("more_body", False)
         return message
 
     return limited

@@ -31,6 +31,13 @@ def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
     return str(ip_network((address, subscriber_bits), strict=False) if address.version == 6 else address)
 
 
+def is_proxy(scope: Scope, trusted: Sequence[Network]) -> bool:
+    """Whether the peer of the connection is a proxy of ours, so that its own address says nothing."""
+    peer: tuple[str, int] | None = scope.get("client")
+    address = _address(peer[0]) if peer else None
+    return address is not None and any(address in network for network in trusted)
+
+
 def _address(text: str) -> Address | None:
     """An address, with IPv4 in its own form; some proxies add a port."""
     host = text.strip()

@@ -1,7 +1,6 @@
 """The outermost layer: a trace id, a log line and the same headers for every answer, and an answer to every fault."""
 
 from collections.abc import MutableMapping
-from contextlib import nullcontext
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -10,14 +9,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from regulars.api.limits import InFlight, Limits, check_envelope
+from regulars.api.limits import Limits, check_envelope
 from regulars.api.problems import respond
 from regulars.kit.database import refusal_for
 from regulars.kit.errors import Internal, Refusal
 from regulars.kit.logs import current_trace_id, log_fault, log_request
 from regulars.kit.measures import RequestMeasures
 
-probes = frozenset({"/livez", "/readyz"})
 client_went_away = 499
 
 
@@ -30,13 +28,11 @@ class Edge:
         *,
         limits: Limits,
         allowed_hosts: list[str],
-        in_flight: InFlight,
         measures: RequestMeasures,
     ) -> None:
         self._app = app
         self._limits = limits
         self._allowed_hosts = [host.lower() for host in allowed_hosts]
-        self._in_flight = in_flight
         self._measures = measures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,8 +61,7 @@ class Edge:
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
             check_envelope(scope, self._limits, self._allowed_hosts)
-            with nullcontext() if scope["path"] in probes else self._in_flight.place():
-                await self._app(scope, receive, answer)
+            await self._app(scope, receive, answer)
         except ClientDisconnect:
             return  # nobody is left to answer; the log line says 499
         except Refusal as refusal:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import Depends, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from regulars.api.access import PublicBySetting, public
 from regulars.api.openapi import openapi_document
@@ -59,10 +59,14 @@ async def readyz(request: Request, response: Response) -> HealthResponse:
     operation_id="openapi",
     summary="The contract itself",
     dependencies=[Depends(PublicBySetting("openapi_public"))],
+    response_model=dict[str, Any],
 )
-async def openapi(request: Request) -> dict[str, Any]:
+async def openapi(request: Request) -> Response:
     """This document."""
-    return openapi_document(request.app)
+    state = request.app.state
+    if state.contract is None:  # to write it takes a tenth of a second, and anybody may ask for it
+        state.contract = JSONResponse(openapi_document(request.app)).body
+    return Response(state.contract, media_type="application/json")
 
 
 @router.get(

@@ -1,9 +1,10 @@
 """What is checked of every request before a route is looked for: host, size of address and headers, load."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Self
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import Scope
@@ -13,6 +14,9 @@ from regulars.kit.database import Overloaded
 
 Headers = Sequence[tuple[bytes, bytes]]
 
+probes = frozenset({"/livez", "/readyz"})
+watched = probes | {"/metrics"}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -20,7 +24,8 @@ class Limits:
 
     Attributes:
         body_bytes: Largest body, unless the operation names another limit.
-        body_seconds: In which time a body must have arrived.
+        body_seconds: In which time a body must have arrived, besides what its bytes may take.
+        least_bytes_per_second: How slowly the bytes of a body may come.
         target_bytes: Longest path and query together.
         header_bytes: Longest header, name and value together.
         headers_bytes: All headers together.
@@ -30,6 +35,7 @@ class Limits:
 
     body_bytes: int = 1024 * 1024
     body_seconds: float = 15.0
+    least_bytes_per_second: int = 16 * 1024
     target_bytes: int = 8 * 1024
     header_bytes: int = 8 * 1024
     headers_bytes: int = 32 * 1024
@@ -37,8 +43,44 @@ class Limits:
     in_flight: int = 64
 
 
+class Place:
+    """A place among the requests at work. It is given back while the client is waited for."""
+
+    def __init__(self, in_flight: "InFlight") -> None:
+        self._in_flight = in_flight
+        self._is_held = False
+
+    def take(self) -> None:
+        """Go to work.
+
+        Raises:
+            Overloaded: all places are taken.
+        """
+        if not self._is_held:
+            self._in_flight.admit()
+            self._is_held = True
+
+    def give_back(self) -> None:
+        """Work no more, for now or for good."""
+        if self._is_held:
+            self._in_flight.now -= 1
+            self._is_held = False
+
+    def __enter__(self) -> Self:
+        """Go to work."""
+        self.take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Be done."""
+        self.give_back()
+
+
 class InFlight:
     """Counts the requests at work and sheds what is too much.
+
+    A request is at work while it is admitted, and from the moment when all of it is here until its answer is made. A
+    client that sends slowly, or does not read, holds no place.
 
     Attributes:
         now: Requests at work.
@@ -49,9 +91,12 @@ class InFlight:
         self._most = most
         self.now = self.shed = 0
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place while the block runs.
+    def place(self) -> Place:
+        """A place to take, with `with` or step by step."""
+        return Place(self)
+
+    def admit(self) -> None:
+        """Count one more.
 
         Raises:
             Overloaded: all places are taken.
@@ -60,10 +105,6 @@ class InFlight:
             self.shed += 1
             raise Overloaded(retry_after=1)
         self.now += 1
-        try:
-            yield
-        finally:
-            self.now -= 1
 
 
 def check_envelope(scope: Scope, limits: Limits, allowed_hosts: Sequence[str]) -> None:
@@ -76,7 +117,7 @@ def check_envelope(scope: Scope, limits: Limits, allowed_hosts: Sequence[str]) -
         HeadersTooLarge: a header, or all of them, are over their limit.
     """
     headers: Headers = scope["headers"]
-    _check_host(headers, allowed_hosts)
+    _check_host(headers, allowed_hosts, is_watched=scope["path"] in watched)
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
     query: bytes = scope["query_string"]
     if len(raw_path) + len(query) + bool(query) > limits.target_bytes:
@@ -85,10 +126,23 @@ def check_envelope(scope: Scope, limits: Limits, allowed_hosts: Sequence[str]) -
     _check_headers(headers, limits)
 
 
-def _check_host(headers: Headers, allowed_hosts: Sequence[str]) -> None:
+def _check_host(headers: Headers, allowed_hosts: Sequence[str], *, is_watched: bool) -> None:
+    """Refuse other names than ours. Whoever watches over the process calls it by its address, or by none at all."""
     hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
-    if len(hosts) != 1 or re.sub(r":\d+\Z", "", hosts[0]).lower() not in allowed_hosts:
+    if len(hosts) > 1 or not (hosts or is_watched):
         raise BadHost
+    for host in hosts:
+        name = re.sub(r":\d{1,5}\Z", "", host).lower()
+        if name not in allowed_hosts and not (is_watched and _is_address(name)):
+            raise BadHost
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _check_target(raw_path: bytes, query: bytes) -> None:
@@ -104,7 +158,7 @@ def _check_target(raw_path: bytes, query: bytes) -> None:
 
 def _check_headers(headers: Headers, limits: Limits) -> None:
     sizes = [len(name) + len(value) for name, value in headers]
-    if sum(sizes) > limits.headers_bytes or max(sizes) > limits.header_bytes:
+    if sum(sizes) > limits.headers_bytes or max(sizes, default=0) > limits.header_bytes:
         raise HeadersTooLarge
     if any(re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", value) for _, value in headers):
         raise MalformedRequest

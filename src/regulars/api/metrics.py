@@ -36,6 +36,7 @@ async def metrics(request: Request, connection: TransactionDep, clock: ClockDep,
 def _of_process(request: Request) -> list[Figure]:
     state = request.app.state
     figures: list[Figure] = state.measures.figures(in_flight=state.in_flight.now, shed=state.in_flight.shed)
+    figures += state.connections.figures()
     figures += state.awards.figures()
     figures += state.database.figures() if isinstance(state.database, Database) else []
     return of_this_process(figures)

@@ -23,7 +23,7 @@ from regulars.api.client_address import client_address
 from regulars.api.faults import faults_of
 from regulars.api.forms import form_faults
 from regulars.api.idempotency import RefusedUnderKey, keep_refusal
-from regulars.api.limits import Limits
+from regulars.api.limits import InFlight, Limits, Place, probes
 from regulars.api.parameters import parameter_faults, query_parameters
 from regulars.api.strict_json import parse_json, unreadable_places
 from regulars.kit.deadline import deadline
@@ -52,7 +52,7 @@ class Traits:
         consumes: Content types it takes; by default JSON, or a form, if the endpoint declares a body.
         produces: Content types it can send.
         body_limit: Its own limit of the body, by a setting; by default that of all requests.
-        streams: The endpoint reads the body itself, piece by piece.
+        streams: The endpoint reads the body itself, piece by piece, and gives back `request.state.place` meanwhile.
         long_work: It is about many customers and may take longer than other operations: each statement has its time
             limit, the whole has none.
         rate: How often one client address may call it.
@@ -123,16 +123,19 @@ class Route(APIRoute):
 
         async def checked(request: Request) -> Response:
             try:
-                await self._admit_rate(request)
-                await policy.admit(request)
-                check_accept(request.headers, self.traits.produces if self.status_code != 204 else ())
-                request, faults = await self._read(request)
-                faults += await self._fields_beyond_own(request)
-                faults += parameter_faults(request, known)
-                if faults:
-                    raise refusal_of(faults + await self._value_faults(request, faults))
-                async with deadline(self._seconds(request)), AsyncExitStack() as request.state.at_end:
-                    return await handle(request)
+                with self._place(request) as place:
+                    await self._admit_rate(request)
+                    await policy.admit(request)
+                    check_accept(request.headers, self.traits.produces if self.status_code != 204 else ())
+                    place.give_back()
+                    request, faults = await self._read(request)
+                    place.take()
+                    faults += await self._fields_beyond_own(request)
+                    faults += parameter_faults(request, known)
+                    if faults:
+                        raise refusal_of(faults + await self._value_faults(request, faults))
+                    async with deadline(self._seconds(request)), AsyncExitStack() as request.state.at_end:
+                        return await handle(request)
             except RefusedUnderKey as refused:
                 return await keep_refusal(request, refused)
             except RequestValidationError as error:
@@ -142,6 +145,13 @@ class Route(APIRoute):
                 raise
 
         return checked
+
+    def _place(self, request: Request) -> Place:
+        """The place of a request; probes are answered when all others are taken, and have each one of their own."""
+        in_flight: InFlight = InFlight(1) if self.path in probes else request.app.state.in_flight
+        place: Place = in_flight.place()
+        request.state.place = place
+        return place
 
     async def _admit_rate(self, request: Request) -> None:
         """Count the request for its client address before anything is read; it stays counted whatever it comes to."""
@@ -171,9 +181,9 @@ class Route(APIRoute):
         )
         if has_body(request.headers):
             check_body_headers(request.headers, self.consumes, max_bytes)
+        limited = within_limits(request.receive, limits, max_bytes=max_bytes)
         if self.traits.streams:
-            return Request(request.scope, within_limits(request.receive, max_bytes=max_bytes, seconds=None)), []
-        limited = within_limits(request.receive, max_bytes=max_bytes, seconds=limits.body_seconds)
+            return Request(request.scope, limited), []
         body = await Request(request.scope, limited).body()
         if self.consumes == (form_type,):
             return Request(request.scope, replay(body, request.receive)), form_faults(body)

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 
 from regulars.api.errors import UnsupportedMediaType
 from regulars.api.idempotency import kept_form_of, keyed_request, keys_of, replayed
+from regulars.api.limits import Place
 from regulars.api.long_work import accepted
 from regulars.flows.import_uploads import csv_type, import_upload, ndjson_type, require_usable
 from regulars.kit.clock import Clock
@@ -47,19 +48,23 @@ def kept_on_disk() -> Iterator[IO[bytes]]:
 
 
 async def receive(request: Request, file: IO[bytes]) -> Upload:
-    """Take in the body, piece by piece.
+    """Take in the body, piece by piece; until all of it is here, the request holds no place among those at work.
 
     Raises:
+        Overloaded: all places are taken when it is here.
         UnsupportedMediaType: there is no body, so that nothing says what it would be.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in (csv_type, ndjson_type):
         raise UnsupportedMediaType
     digest, lines = hashlib.sha256(), 0
+    place: Place = request.state.place
+    place.give_back()
     async for piece in request.stream():
         digest.update(piece)
         lines += piece.count(b"\n")
         file.write(piece)
+    place.take()
     file.seek(0)
     return Upload(file, media_type, digest.digest(), lines)
 

@@ -95,12 +95,20 @@ class Settings(BaseSettings):
     refresh_token_days: int = Field(default=30, ge=1, le=365, description="Life of a refresh token.")
 
     allowed_hosts: CommaSeparated = Field(
-        default=["localhost", "127.0.0.1"], description="Names under which the API may be called, comma-separated."
+        default=["localhost", "127.0.0.1"],
+        description="Names under which the API may be called, comma-separated. /livez, /readyz and /metrics may also be"
+        " called by IP address.",
     )
     openapi_public: bool = Field(default=True, description="Whether the OpenAPI document can be read without a token.")
     trusted_proxies: CommaSeparated = Field(
         default=[],
         description="Networks (CIDR) of reverse proxies whose X-Forwarded-For is believed, comma-separated.",
+    )
+    waiting_connections_per_address: int = Field(
+        default=100,
+        ge=1,
+        description="How many connections of one client address may wait for their client, that is for the rest of a"
+        " request or for somebody who reads the answer. Of more, those that were silent for the longest are closed.",
     )
     registration_mode: Literal["open", "private"] = Field(
         default="open",
@@ -117,27 +125,6 @@ class Settings(BaseSettings):
         ge=1,
         le=_largest_count,
         description="How many people may register from one client address in an hour.",
-    )
-    texts_per_customer_per_day: int = Field(
-        default=5,
-        ge=1,
-        le=1000,
-        description="How many codes are texted for one customer in 24 hours, whatever the number.",
-    )
-    mails_per_customer_per_day: int = Field(
-        default=10,
-        ge=1,
-        le=1000,
-        description="How many links to prove an address are mailed for one customer in 24 hours, whatever the address.",
-    )
-    texts_per_day: int = Field(
-        default=1000, ge=1, le=_largest_count, description="How many codes are texted in a store day altogether."
-    )
-    mails_per_day: int = Field(
-        default=20_000,
-        ge=1,
-        le=_largest_count,
-        description="How many links to prove an address or to set a password are mailed in a store day altogether.",
     )
     session_check_seconds: float = Field(
         default=5,
