@@ -1,6 +1,5 @@
 """`regulars serve`, as the operator starts it."""
 
-import asyncio
 import json
 import os
 import re
@@ -12,17 +11,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
-from uvicorn import Config
-from uvicorn.server import ServerState
 
 from regulars.cli import connections
 from regulars.cli.listening import listen
@@ -268,27 +265,52 @@ def problem_of(client: httpx.Client, sent: bytes) -> tuple[int, str]:
     return problem["status"], problem["type"].removeprefix("/problems/")
 
 
-async def test_a_connection_on_which_nothing_is_asked_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither one that never asked, nor one that has had its answer, nor half a head may stay."""
-    monkeypatch.setattr(connections, "head_seconds", 0.2)
+class Visits:
+    """Somebody who connects, asks once and reads the answer, again and again, until nobody listens any more."""
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body"})
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.address = address
+        self.answered = 0
+        self.lost: list[str] = []
 
-    config, state = (
-        Config(app, http=connections.LimitedConnection, lifespan="off", log_config=None, timeout_keep_alive=1),
-        ServerState(),
-    )
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: connections.LimitedConnection(config=config, server_state=state, app_state={}), "127.0.0.1", 0
-    )
-    port = server.sockets[0].getsockname()[1]
-    async with server, asyncio.timeout(10):
-        for sent, answer in ((b"", b""), (b"GET / HTT", b""), (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 204")):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(sent)
-            assert (await reader.read()).startswith(answer)
-            writer.close()
-            await writer.wait_closed()
+    def pay(self) -> None:
+        while True:
+            try:
+                connection = socket.create_connection(self.address, timeout=60)
+            except ConnectionRefusedError:
+                return
+            with connection:
+                try:
+                    connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    answer = connection.recv(4096)
+                except OSError as error:
+                    answer = repr(error).encode()
+            if answer.startswith(b"HTTP/1.1 200"):
+                self.answered += 1
+            else:
+                self.lost.append(answer.decode())
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_every_connection_that_was_accepted_is_answered_when_the_server_stops(data_dir: Path, workers: str) -> None:
+    with serving(data_dir, "--workers", workers, REGULARS_DRAIN_SECONDS="0.5") as (process, client):
+        visits = Visits((client.base_url.host, client.base_url.port or 0))
+        with ThreadPoolExecutor(8) as visitors:
+            paid = [visitors.submit(visits.pay) for _ in range(8)]
+            soon(lambda: visits.answered > 50, "visitors are answered")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+            for visit in paid:
+                visit.result(60)
+    assert visits.lost == []
+
+
+def test_a_service_manager_may_signal_every_process(data_dir: Path) -> None:
+    """To be told twice is no reason to skip the time in which /readyz says no."""
+    with serving(data_dir, "--workers", "2") as (process, client):
+        workers = [one for one in psutil.Process(process.pid).children() if "spawn_main" in " ".join(one.cmdline())]
+        for told in (*workers, process, *workers):
+            told.send_signal(signal.SIGTERM)
+        soon(lambda: status(client, "/readyz") == 503, "it is not ready any more")
+        assert status(client, "/livez") == 200
+        assert process.wait(60) == 0

@@ -1,11 +1,24 @@
 """The sockets that `serve` listens on: opened before anything else, so that a taken port is found out first."""
 
+import ctypes
 import errno
+import resource
 import socket
+import struct
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
 
 from regulars.kit.errors import OperatorError
 
 backlog = 2048
+accept_seconds = 0.2
+"""How long a process needs, at most, to take over what the system has accepted for it."""
+
+most_descriptors = 65_536
+_attach_filter = 26  # SO_ATTACH_FILTER of Linux, which the module socket does not name
+# Load the flags of a TCP header; drop the packet if SYN is among them, take it otherwise.
+_drop_syn = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFF_FFFF))
 _address_unknown_here = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
@@ -44,6 +57,32 @@ def address_of(listener: socket.socket) -> str:
     """Where a browser finds it."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def allow_many_connections() -> None:
+    """Raise the soft limit of open files as far as the hard one lets us: connections are files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most_descriptors if hard == resource.RLIM_INFINITY else min(hard, most_descriptors)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def refuse_newcomers(listeners: Sequence[socket.socket]) -> None:
+    """Let the system accept no further connection for these sockets, in whichever process they are open.
+
+    To close a listening socket resets what the system has accepted and we have not yet taken. So the handshakes are
+    stopped first: whoever connects now waits, and is refused when the port is closed. Where the system has no such
+    filter, a connection of the last instant may be reset.
+    """
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _drop_syn))
+    for listener in listeners:
+        with suppress(OSError):
+            listener.setsockopt(
+                socket.SOL_SOCKET, _attach_filter, struct.pack("HL", len(_drop_syn), ctypes.addressof(program))
+            )
 
 
 def _listen(family: int, address: tuple[object, ...]) -> socket.socket:

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from threading import Event, Thread
 
 import typer
-from uvicorn import Config, Server
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from regulars.cli.context import ready_database, require_secret, secret_of, with_secret
-from regulars.cli.listening import address_of, listen
+from regulars.cli.listening import address_of, allow_many_connections, listen
+from regulars.cli.process import AnsweringProcess
+from regulars.cli.supervisor import Workers
 from regulars.cli.worker import background_worker
 from regulars.kit.delivery import messenger_from
 from regulars.kit.errors import OperatorError
@@ -39,6 +38,7 @@ def serve(
     if workers < 1:
         raise OperatorError(f"{workers} workers cannot answer anybody.", "Use --workers with 1 or more.")
     listeners = listen(host, port)
+    allow_many_connections()
     configure_logging()
     signal.signal(signal.SIGTERM, _leave)
     with ready_database(settings) as url, _kept_running(settings), _background_work(url, with_secret(settings)):
@@ -50,7 +50,7 @@ def serve(
                 "searching names in other scripts than Latin reads every customer: run `regulars rebuild search`"
             )
         typer.echo(f"regulars answers at {address_of(listeners[0])} (Ctrl-C stops it)")
-        _answer(listeners, workers)
+        _answer(listeners, workers, settings)
 
 
 def _leave(*_: object) -> None:
@@ -93,25 +93,9 @@ def _supervise(server: EmbeddedPostgres, leaving: Event) -> None:
             log.error("the embedded PostgreSQL cannot be started again: %s", error)  # noqa: TRY400 - it says it all
 
 
-def _answer(listeners: list[socket.socket], workers: int) -> None:
-    config = Config(
-        "regulars.cli.process:create_worker",
-        factory=True,
-        workers=workers,
-        http="regulars.cli.connections:LimitedConnection",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,  # the application writes a line of its own for each request
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=20,
-    )
+def _answer(listeners: list[socket.socket], workers: int, settings: Settings) -> None:
     if workers == 1:
-        Server(config).run(sockets=listeners)
+        AnsweringProcess(listeners).run()
         return
-    supervisor = Multiprocess(config, sockets=listeners)
-    supervisor.run()
-    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        raise typer.Exit(STARTUP_FAILURE)
+    if code := Workers(listeners, workers, drain_seconds=settings.drain_seconds).run():
+        raise typer.Exit(code)
