@@ -12,13 +12,24 @@ from fastapi.routing import iter_route_contexts
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.settings import Settings
-from tests.api.bad_inputs import accounts, customers, edge, loyalty, orders, preferences, privacy, registration, tokens
+from tests.api.bad_inputs import (
+    accounts,
+    bounds,
+    customers,
+    edge,
+    loyalty,
+    orders,
+    preferences,
+    privacy,
+    registration,
+    tokens,
+)
 from tests.api.bad_inputs.table import Row, World, cases, rows
 from tests.api.conftest import AsRole, TokenFor
 from tests.conftest import RolledBackDatabase
 
 # The files whose cases are registered by being imported.
-files_of_cases = (accounts, customers, edge, loyalty, orders, preferences, privacy, registration, tokens)
+files_of_cases = (accounts, bounds, customers, edge, loyalty, orders, preferences, privacy, registration, tokens)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,18 @@ class Shop:
 
 @pytest.fixture(scope="session")
 def shop() -> Iterator[Shop]:
+    with running_shop() as shop:
+        yield shop
+
+
+@contextmanager
+def running_shop(**settings: str) -> Iterator[Shop]:
+    """A server with these settings, `store_timezone="America/Los_Angeles"`, and what every shop has."""
+    given = {f"REGULARS_{name.upper()}": value for name, value in settings.items()}
     with tempfile.TemporaryDirectory(prefix="regulars-contract-") as base:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REGULARS_")}
         environment = {**inherited, "REGULARS_DATA_DIR": str(Path(base) / "data"), "REGULARS_REGISTER_PER_HOUR": "9999"}
+        environment |= given
         command = [sys.executable, "-m", "regulars"]
         create = [*command, "users", "create", "--email", login["username"], "--role", "admin", "--password-stdin"]
         subprocess.run(create, env=environment, cwd=base, input=login["password"], text=True, check=True)

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from regulars.accounts.roles import scopes_of
+from regulars.kit.bounds import most_points_of_order
 from regulars.kit.schemas import (
     Instant,
     Limit,
@@ -39,7 +40,7 @@ ServiceScope: TypeAlias = Annotated[
 ServiceScopes: TypeAlias = Annotated[
     list[ServiceScope], Field(min_length=1, max_length=len(_service_scopes)), AfterValidator(_each_once)
 ]
-Cap: TypeAlias = Annotated[int, Field(ge=1, le=10**12)]
+Cap: TypeAlias = Annotated[int, Field(ge=1, le=most_points_of_order)]
 
 
 class ApiClientCreate(RequestSchema):

@@ -192,14 +192,14 @@ class CustomerScoresRepository(Repository):
                 frequency_score smallint,
                 monetary_score smallint,
                 segment text NOT NULL,
-                clv numeric(18, 4) NOT NULL,
+                clv numeric(28, 4) NOT NULL,
                 clv_reason text,
                 p_buy double precision,
                 expected_orders double precision,
                 median_wait_days double precision,
                 next_order_on date,
-                clv_low numeric(18, 4),
-                clv_high numeric(18, 4)
+                clv_low numeric(28, 4),
+                clv_high numeric(28, 4)
             ) ON COMMIT DROP
         """)
 

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from regulars.customers.schemas import CustomerNumberText, EmailText, Name, PhoneText, Place, Word
 from regulars.formulas.rfm import RFMSegment
 from regulars.formulas.tiers import LoyaltyTier
+from regulars.kit.bounds import most_points_held
 from regulars.kit.schemas import Day, Id, Limit, Money, Offset, OneOf, QuerySchema, RequestSchema, Text, broken_rule
 
 longest_list = 50
@@ -18,7 +19,7 @@ Segments: TypeAlias = Annotated[list[OneOf[RFMSegment]], Field(max_length=longes
 Tiers: TypeAlias = Annotated[list[OneOf[LoyaltyTier]], Field(max_length=longest_list)]
 Score: TypeAlias = Annotated[int, Field(ge=1, le=5)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1)]
-PointCount: TypeAlias = Annotated[int, Field(ge=-(10**15), le=10**15)]
+PointCount: TypeAlias = Annotated[int, Field(ge=-most_points_held, le=most_points_held)]
 Chance: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 SortKey: TypeAlias = Literal[

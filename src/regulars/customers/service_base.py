@@ -10,6 +10,7 @@ from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.schemas import RetailCustomerResponse
 from regulars.kit.audit import record_audit
+from regulars.kit.bounds import earliest_day
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
@@ -17,8 +18,6 @@ from regulars.kit.events import Event, record_events
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
-
-earliest_birth = date(1900, 1, 1)
 
 
 class CustomerServiceBase:
@@ -75,7 +74,7 @@ class CustomerServiceBase:
         if born is None:
             return
         today = self._clock.today()
-        if not earliest_birth <= born <= today:
+        if not earliest_day <= born <= today:
             raise Validation.at("/date_of_birth", "range", "must be between 1900-01-01 and today")
         if age_on(today, born) < self._settings.minimum_age:
             raise AgeRestriction(minimum_age=self._settings.minimum_age)

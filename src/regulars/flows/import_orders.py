@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from regulars.analytics.live import LiveScoring
 from regulars.flows.importing.awards import OrderAwards
@@ -16,6 +17,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import OperatorError
 from regulars.kit.settings import Settings
+from regulars.loyalty.repository_programmes import ProgrammeRepository
 from regulars.orders.service import clock_tolerance
 
 orders_per_batch = 50_000
@@ -107,9 +109,18 @@ class _OrdersImport(StagedImport):
         if self._has_products:
             await self._products.copy_products(self.job.rows.products)
         await self.staging.check(
-            self.columns, currency=self.job.settings.currency, latest=self.job.clock.now() + clock_tolerance
+            self.columns,
+            currency=self.job.settings.currency,
+            latest=self.job.clock.now() + clock_tolerance,
+            points_per_unit=await self._rate(),
         )
         return await self.staging.settle_repeats()
+
+    async def _rate(self) -> Decimal:
+        """How many points a unit of money earns."""
+        if not self.job.options.award:
+            return Decimal(0)
+        return (await ProgrammeRepository(self.connection).current()).points_per_unit
 
     async def match(self) -> None:
         """Compare with the orders that are stored."""

@@ -27,6 +27,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from regulars.kit import bounds
+
 Item = TypeVar("Item")
 Choice = TypeVar("Choice", bound=Enum)
 
@@ -133,8 +135,30 @@ def _parsed(pattern: str, parse: Callable[[str], Any], expected: str) -> BeforeV
     return BeforeValidator(validate)
 
 
+def _within(first: Any, last: Any, value: Any) -> Any:  # noqa: ANN401 - days or instants
+    """A day or instant that a caller sent, if it lies within the bounds."""
+    if first <= value <= last:
+        return value
+    expected = f"must lie between {bounds.earliest_day} and {bounds.latest_day}"
+    raise PydanticCustomError("range", "{expected}", {"expected": expected})
+
+
+def _day(text: str) -> date:
+    day: date = _within(bounds.earliest_day, bounds.latest_day, date.fromisoformat(text))
+    return day
+
+
 def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    # Compared with its own offset: at the ends of the calendar there is no UTC to go by.
+    sent = datetime.fromisoformat(text.upper())
+    instant: datetime = _within(bounds.earliest_instant, bounds.latest_instant, sent)
+    return instant.astimezone(UTC)
+
+
+def decimal_form(digits: int, decimals: int, *, signed: bool = False) -> str:
+    """The pattern of a number in a string, with up to so many digits before and after the point."""
+    sign = "-?" if signed else ""
+    return rf"{sign}(0|[1-9][0-9]{{0,{digits - 1}}})(\.[0-9]{{1,{decimals}}})?"
 
 
 def _rfc3339(instant: datetime) -> str:
@@ -147,8 +171,8 @@ Id: TypeAlias = Annotated[
 ]
 """An id: a UUID with hyphens, in any case; written in lower case."""
 
-Day: TypeAlias = Annotated[date, _parsed(r"\d{4}-\d\d-\d\d", date.fromisoformat, "must be a day such as 2026-01-31")]
-"""A calendar day, `YYYY-MM-DD`."""
+Day: TypeAlias = Annotated[date, _parsed(r"\d{4}-\d\d-\d\d", _day, "must be a day such as 2026-01-31")]
+"""A calendar day, `YYYY-MM-DD`, from 1900 to 2999."""
 
 Instant: TypeAlias = Annotated[
     datetime,
@@ -160,15 +184,26 @@ Instant: TypeAlias = Annotated[
     PlainSerializer(_rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""An instant in RFC 3339 with an offset; kept and written in UTC."""
+"""An instant in RFC 3339 with an offset, from 1900 to 2999; kept and written in UTC."""
 
-Money: TypeAlias = Annotated[
-    Decimal,
-    Field(ge=0, lt=10**14),
-    _parsed(r"-?(0|[1-9]\d{0,13})(\.\d{1,3})?", Decimal, 'must be an amount in a string such as "19.99"'),
-    WithJsonSchema({"type": "string", "pattern": r"^(0|[1-9][0-9]{0,13})(\.[0-9]{1,3})?$", "examples": ["19.99"]}),
-]
+
+def _amount(decimals: int, *, signed: bool = False) -> tuple[BeforeValidator, WithJsonSchema]:
+    """An amount in a string. One with too many digits is read too, so that it is refused for being too large."""
+    read = _parsed(decimal_form(30, decimals, signed=True), Decimal, 'must be an amount in a string such as "19.99"')
+    form = decimal_form(bounds.money_digits, decimals, signed=signed)
+    return read, WithJsonSchema({"type": "string", "pattern": f"^{form}$", "examples": ["19.99"]})
+
+
+Money: TypeAlias = Annotated[Decimal, Field(ge=0, lt=bounds.money_limit), *_amount(3)]
 """An amount as callers send it: a string. That it has no more than the currency's minor units is for the service."""
+
+SignedMoney: TypeAlias = Annotated[
+    Decimal, Field(gt=-bounds.money_limit, lt=bounds.money_limit), *_amount(3, signed=True)
+]
+"""An amount that may be below zero."""
+
+Price: TypeAlias = Annotated[Decimal, Field(ge=0, lt=bounds.money_limit), *_amount(bounds.price_decimals)]
+"""The price of one unit, with up to four decimals in any currency."""
 
 MoneyText: TypeAlias = Annotated[str, Field(pattern=r"^-?\d+(\.\d{1,3})?$", examples=["19.99"])]
 """An amount as we write it: `format_money()` in a string."""
@@ -176,7 +211,7 @@ MoneyText: TypeAlias = Annotated[str, Field(pattern=r"^-?\d+(\.\d{1,3})?$", exam
 Source: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$", examples=["webshop"])]
 """The system that orders come from; an API client writes under one."""
 
-Points: TypeAlias = Annotated[int, Field(ge=1, le=10_000_000)]
+Points: TypeAlias = Annotated[int, Field(ge=1, le=bounds.most_points)]
 """Points of one award, redemption or adjustment: always positive."""
 
 Limit: TypeAlias = Annotated[int, Field(ge=1, le=100, description="How many to return.")]
@@ -239,9 +274,18 @@ def _shows_nothing(character: str) -> bool:
 most_json_bytes = 4096
 
 
+def _digits_beyond(value: Any) -> int:  # noqa: ANN401 - any JSON value
+    """How many more digits its numbers have where they are kept, which is without exponents: 309 for 1e308."""
+    if isinstance(value, float):
+        return len(f"{Decimal(repr(value)):f}") - len(repr(value))
+    if isinstance(value, dict):
+        return sum(map(_digits_beyond, value.values()))
+    return sum(map(_digits_beyond, value)) if isinstance(value, list) else 0
+
+
 def _require_small(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode(errors="surrogatepass")) > most_json_bytes:
+    if len(text.encode(errors="surrogatepass")) + _digits_beyond(value) > most_json_bytes:
         raise PydanticCustomError("too_long", "must be at most 4 KiB as JSON")
     return value
 
@@ -249,7 +293,7 @@ def _require_small(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 small_json = AfterValidator(_require_small)
 """Marks JSON that is kept as it comes: `Annotated[dict[str, Any], small_json]` has at most 4 KiB.
 
-Counted in UTF-8 without blanks, however it was sent.
+Counted in UTF-8 without blanks and exponents, however it was sent.
 """
 
 

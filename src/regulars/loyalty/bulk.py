@@ -19,7 +19,7 @@ from regulars.loyalty.errors import AlreadyCredited, CustomerInactive
 from regulars.loyalty.ledger import Entry, PointsLedger
 from regulars.loyalty.limits import ClientLimits
 from regulars.loyalty.models import ExpiryDays, LoyaltyAccount, LoyaltyTransaction, Programme
-from regulars.loyalty.plans import award
+from regulars.loyalty.plans import award, too_many
 from regulars.loyalty.retries import with_retries
 
 batch_accounts = 500
@@ -197,13 +197,13 @@ def _refusal(line: AwardLine, account: LoyaltyAccount, orders: _Orders) -> Refus
     if not account.is_active:
         return CustomerInactive()
     if line.order_id is None:
-        return None
+        return too_many(account, line.points)
     is_others = orders.buyers.get(line.order_id, line.customer_id) != line.customer_id
     if is_others or line.order_id in orders.seen:  # seen: two customers of one batch claim one order
         return NotFound()
     owner, transaction_id = orders.credited.get((line.order_id, line.rule), (None, None))
     if owner is None:
-        return None
+        return too_many(account, line.points)
     return AlreadyCredited(transaction_id=transaction_id) if owner == line.customer_id else NotFound()
 
 

@@ -16,7 +16,6 @@ from regulars.loyalty.repository_opening import OpeningRepository
 
 reason_code = "opening_balance"
 batch_customers = 500
-most_points = 10_000_000
 
 
 @dataclass(frozen=True)

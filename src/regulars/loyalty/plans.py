@@ -7,7 +7,9 @@ from uuid import UUID
 
 from regulars.formulas import points
 from regulars.formulas.points import OpenLot, settle_debt
+from regulars.kit.bounds import most_points_held
 from regulars.kit.security import Principal
+from regulars.kit.validation import Validation
 from regulars.loyalty.errors import InsufficientPoints
 from regulars.loyalty.models import (
     LotUse,
@@ -19,10 +21,23 @@ from regulars.loyalty.models import (
 )
 
 
+def too_many(account: LoyaltyAccount, gained: int) -> Validation | None:
+    """Why an account cannot take in so many points; None if it can."""
+    if max(account.balance, account.lifetime_points) + gained <= most_points_held:
+        return None
+    return Validation.at("/points", "range", f"an account has at most {most_points_held} points")
+
+
 def gain(
     account: LoyaltyAccount, create: LoyaltyTransactionCreate, *, expires_at: datetime | None
 ) -> LoyaltyTransactionCreate:
-    """A gain with its points laid out: what settles debt, and a lot for the rest."""
+    """A gain with its points laid out: what settles debt, and a lot for the rest.
+
+    Raises:
+        Validation: the account would have more points than an account can.
+    """
+    if refusal := too_many(account, create.points):
+        raise refusal
     settled, kept = settle_debt(account.balance, create.points)
     lots = (NewLot(kept, expires_at),) if kept else ()
     return replace(create, expires_at=expires_at, new_lots=lots, debt_change=settled)

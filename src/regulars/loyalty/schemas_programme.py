@@ -8,33 +8,39 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from regulars.kit.schemas import Instant, RequestSchema, ResponseSchema
+from regulars.kit.bounds import most_points, most_points_of_order, point_value_digits, rate_digits
+from regulars.kit.schemas import Instant, RequestSchema, ResponseSchema, decimal_form
 from regulars.loyalty.models import EarningBase, RefundPolicy
 from regulars.loyalty.schemas import StoreDays
 
 
 def _number(digits: int, decimals: int) -> BeforeValidator:
-    form = re.compile(rf"(0|[1-9][0-9]{{0,{digits - 1}}})(\.[0-9]{{1,{decimals}}})?")
+    form = re.compile(decimal_form(digits, decimals))
 
     def parse(value: object) -> object:
         if isinstance(value, str) and form.fullmatch(value):
             return Decimal(value)
         if isinstance(value, Decimal):
             return value
-        raise PydanticCustomError("format", f'must be a number in a string such as "0.5", to {decimals} decimals')
+        expected = f'must be a number in a string such as "0.5": up to {digits} digits, and {decimals} decimals'
+        raise PydanticCustomError("format", "{expected}", {"expected": expected})
 
     return BeforeValidator(parse)
 
 
 PointsPerUnit: TypeAlias = Annotated[
-    Decimal, _number(8, 4), WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,8}(\.[0-9]{1,4})?$"})
+    Decimal,
+    _number(rate_digits, 4),
+    WithJsonSchema({"type": "string", "pattern": f"^{decimal_form(rate_digits, 4)}$"}),
 ]
 PointValue: TypeAlias = Annotated[
-    Decimal, _number(12, 6), WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?$"})
+    Decimal,
+    _number(point_value_digits, 6),
+    WithJsonSchema({"type": "string", "pattern": f"^{decimal_form(point_value_digits, 6)}$"}),
 ]
-Bonus: TypeAlias = Annotated[int, Field(ge=0, le=10_000_000)]
+Bonus: TypeAlias = Annotated[int, Field(ge=0, le=most_points)]
 DebtFloor: TypeAlias = Annotated[int, Field(ge=-1_000_000_000, le=0)]
-TierStart: TypeAlias = Annotated[int, Field(ge=1, le=10**12)]
+TierStart: TypeAlias = Annotated[int, Field(ge=1, le=most_points_of_order)]
 
 
 class LoyaltyProgrammeUpdate(RequestSchema):

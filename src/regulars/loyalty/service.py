@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from regulars.kit.bounds import most_points_of_order
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
+from regulars.kit.validation import Validation
 from regulars.loyalty.access import read_account, require_reach
 from regulars.loyalty.balance import balance_of
 from regulars.loyalty.errors import AccountUnderReview, AlreadyCredited, LimitExceeded, NotRestorable, SelfAdjustment
@@ -96,11 +98,14 @@ class LoyaltyService:
             NotFound: there is no such customer, or the order earned for another.
             CustomerInactive: the customer is deactivated.
             AlreadyCredited: the order has earned; says with which transaction.
+            Validation: it would earn more points than one order can.
         """
         programme = await self._ledger.programmes.current()
         points = programme.points_for_order(total, tax=tax, shipping=shipping)
         if points == 0:
             return None
+        if points > most_points_of_order:
+            raise Validation.at("/total", "range", f"an order earns at most {most_points_of_order} points")
         return await self._award(customer_id, points, rule="purchase", order_id=order_id, by=by)
 
     async def give_welcome_bonus(

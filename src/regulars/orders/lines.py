@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
+from regulars.kit.bounds import money_limit, quantity_limit
 from regulars.orders.models import OrderLine, OrderTotals
 
 most_lines = 500
@@ -30,18 +31,26 @@ def complete_line(
         minor_units: Decimals of the currency.
 
     Raises:
-        ValueError: neither price nor total, or both and they differ by more than one step of rounding.
+        ValueError: neither price nor total, or both and they differ by more than one step of rounding; or a number,
+            also one that follows from the others, is out of bounds.
     """
     step = Decimal(1).scaleb(-minor_units)
     if unit_price is None:
         if total is None:
             raise ValueError("a line needs unit_price or total")
         price = abs((total + discount) / quantity) if quantity else abs(total + discount)
-        return OrderLine(sku, quantity, price.quantize(_price_step, ROUND_HALF_UP), discount, total)
+        return _bounded(OrderLine(sku, quantity, price.quantize(_price_step, ROUND_HALF_UP), discount, total))
     expected = (quantity * unit_price - discount).quantize(step, ROUND_HALF_UP)
     if total is not None and abs(total - expected) > step:
         raise ValueError("the total of a line is not quantity times unit_price less discount")
-    return OrderLine(sku, quantity, unit_price, discount, expected if total is None else total)
+    return _bounded(OrderLine(sku, quantity, unit_price, discount, expected if total is None else total))
+
+
+def _bounded(line: OrderLine) -> OrderLine:
+    """The line, if it can be kept: what is left out follows from the rest, and may be larger than any of it."""
+    if max(abs(line.total), line.unit_price, abs(line.discount)) >= money_limit or abs(line.quantity) >= quantity_limit:
+        raise ValueError("an amount, price or quantity of a line is too large")
+    return line
 
 
 def add_up(lines: Sequence[OrderLine], totals: OrderTotals, *, minor_units: int) -> bool:

@@ -7,13 +7,18 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from regulars.kit.bounds import quantity_decimals, quantity_digits, quantity_limit
+from regulars.kit.schemas import decimal_form
+
+_form = decimal_form(quantity_digits, quantity_decimals, signed=True)
+
 
 def _quantity(value: object) -> object:
     if isinstance(value, Decimal):
         return value
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**8:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < quantity_limit:
         return Decimal(value)
-    if isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]{0,7})(\.[0-9]{1,3})?", value):
+    if isinstance(value, str) and re.fullmatch(_form, value):
         return Decimal(value)
     raise PydanticCustomError("format", 'must be a whole number such as 2, or an amount in a string such as "0.333"')
 
@@ -21,7 +26,7 @@ def _quantity(value: object) -> object:
 Quantity: TypeAlias = Annotated[
     Decimal,
     BeforeValidator(_quantity),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^-?[0-9]{1,8}(\.[0-9]{1,3})?$"}]}),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": f"^{_form}$"}]}),
 ]
 """Pieces as a whole number, weights and lengths as a string with up to three decimals."""
 

@@ -15,8 +15,10 @@ from regulars.kit.schemas import (
     Instant,
     Money,
     MoneyText,
+    Price,
     RequestSchema,
     ResponseSchema,
+    SignedMoney,
     Source,
     Text,
     broken_rule,
@@ -41,9 +43,9 @@ class OrderLineCreate(RequestSchema):
 
     sku: Annotated[str, Text(200)]
     quantity: Quantity = Field(description="Below zero for something brought back.")
-    unit_price: Money | None = None
+    unit_price: Price | None = Field(default=None, description="Of one; up to four decimals in any currency.")
     discount: Money = Field(default=Decimal(0), description="Taken off the line.")
-    total: Money | None = Field(default=None, description="Left out: quantity times unit_price less discount.")
+    total: SignedMoney | None = Field(default=None, description="Left out: quantity times unit_price less discount.")
 
     @field_validator("quantity")
     @classmethod

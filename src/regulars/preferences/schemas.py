@@ -21,13 +21,15 @@ _example: dict[str, JsonValue] = {
 }
 
 
-PreferenceValue: TypeAlias = Annotated[
+AnyValue: TypeAlias = Annotated[
     JsonValue,
-    small_json,
     WithJsonSchema(
         {"type": ["array", "object", "string", "number", "boolean", "null"], "examples": [_example["preference_value"]]}
     ),
 ]
+"""Any JSON value, as it is kept."""
+
+PreferenceValue: TypeAlias = Annotated[AnyValue, small_json]
 """Any JSON value of up to 4 KiB."""
 
 
@@ -90,7 +92,7 @@ class CustomerPreferenceResponse(ResponseSchema):
     customer_id: Id
     preference_type: PreferenceType
     preference_key: str
-    preference_value: PreferenceValue
+    preference_value: AnyValue
     origin: Literal["stated", "derived"]
     etag: str | None = Field(description="Send as If-Match with a change. Null for what is derived.", examples=['"1"'])
     created_at: Instant | None

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from regulars.flows.importing.rows import ImportProduct, product_fields
+from regulars.kit.bounds import money_digits, price_decimals, quantity_decimals
 from regulars.orders.lines import add_up, canonical_lines, complete_line, most_lines
 from regulars.orders.models import OrderLine, OrderTotals
 
-_number = re.compile(r"-?[0-9]{1,10}(\.[0-9]{1,4})?")
+_number = re.compile(rf"-?[0-9]{{1,{money_digits}}}(\.[0-9]{{1,{price_decimals}}})?")
 _line_fields = frozenset(["sku", "quantity", "unit_price", "discount", "total", *product_fields])
 longest_text = 200
 
@@ -48,8 +49,8 @@ def _line(item: Mapping[str, str | None], minor_units: int) -> OrderLine:
     sku = (item["sku"] or "").strip()
     if not 0 < len(sku) <= longest_text or any(len(item.get(key) or "") > longest_text for key in product_fields):
         raise ValueError("a text of a line is missing or too long")
-    quantity, total = _decimal(item["quantity"], 3), _decimal(item.get("total"), minor_units)
-    unit_price, discount = _decimal(item.get("unit_price"), 4), _decimal(item.get("discount"), minor_units)
+    quantity, total = _decimal(item["quantity"], quantity_decimals), _decimal(item.get("total"), minor_units)
+    unit_price, discount = _decimal(item.get("unit_price"), price_decimals), _decimal(item.get("discount"), minor_units)
     if quantity is None or (unit_price or 0) < 0 or (discount or 0) < 0:
         raise ValueError("a number of a line is missing or negative")
     return complete_line(sku, quantity, unit_price, discount or Decimal(0), total, minor_units=minor_units)

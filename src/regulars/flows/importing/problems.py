@@ -23,6 +23,7 @@ _sentences = {
     "ordered-at-missing": "ordered_at is missing",
     "ordered-at-format": "ordered_at is not a date or time such as 2026-01-31 or 2026-01-31T14:30:00+01:00",
     "ordered-at-range": "ordered_at is before 1900 or in the future",
+    "total-points": "the order would earn more points than one order can",
     "currency-mismatch": "currency is not {currency}, the currency of this installation",
     "status-unknown": "status is none of paid, fulfilled, pending, cancelled",
     "customer-missing": "the line names no customer: it needs customer_id, email, phone or customer_number",
@@ -53,9 +54,10 @@ _sentences = {
     "points-format": "points are not a whole number from 1 to 10,000,000",
     "points-expired": "the points have expired already",
     "points-in-part": "another line of the same customer is rejected, and balances are brought in whole",
-    "expires-on-format": "expires_on is not a day such as 2027-12-31",
+    "expires-on-format": "expires_on is not a day such as 2027-12-31, up to 2999; points that never expire have none",
     "channel-length": "channel is longer than 100 characters",
-    "lines-format": "lines is not a list of at most 500 lines, each with sku, quantity, and unit_price or total",
+    "lines-format": "lines is not a list of at most 500 lines, each with sku, quantity, and unit_price or total, or"
+    " one of these is too large",
     "lines-sum": "the order lines do not add up to the total",
 }
 

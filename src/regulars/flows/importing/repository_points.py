@@ -8,8 +8,8 @@ from psycopg.sql import SQL, Composed, Literal
 
 from regulars.flows.importing.repository_rules import Rule, day_form, first_broken_rule, rule, trimmed_rows
 from regulars.flows.importing.rows import points as subject
+from regulars.kit.bounds import latest_day, most_points
 from regulars.kit.database import Repository
-from regulars.loyalty.opening import most_points
 
 # OFFSET 0: a cast must only ever see a text that passed its rule.
 _create_checked = SQL("""
@@ -102,7 +102,9 @@ _hold_back = SQL("""
 
 def _rules() -> list[Rule]:
     number = SQL("points !~ '^[1-9][0-9]{{0,7}}$' OR points::bigint > {}").format(Literal(most_points))
-    day: Composed = SQL("expires_on !~ {} OR NOT pg_input_is_valid(expires_on, 'date')").format(Literal(day_form))
+    day: Composed = SQL(
+        "expires_on !~ {} OR NOT pg_input_is_valid(expires_on, 'date') OR expires_on::date > {}"
+    ).format(Literal(day_form), Literal(latest_day))
     return [
         rule("points", SQL("points IS NULL"), "points-format"),
         rule("points", number, "points-format"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
@@ -9,9 +10,8 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 from regulars.customers.identifiers import blank_marks, words_for_nobody
 from regulars.flows.importing.problems import money_code
 from regulars.flows.importing.rows import customer_fields, money_fields, profile_fields, reference_fields
+from regulars.kit.bounds import earliest_day, earliest_instant, money_digits, most_points_of_order
 
-oldest_order = "1900-01-01"
-oldest_birth = "1900-01-01"
 day_form = r"^\d{4}-\d\d-\d\d$"
 # The server's own parser decides what is an instant; these two only keep out its many other notations, and do so at a
 # third of the cost of one expression for the whole form.
@@ -82,13 +82,14 @@ def amount(field: str, columns: Collection[str]) -> Composed:
     return (value if field in columns else SQL("0::numeric(18, 4) AS {0}")).format(Identifier(field))
 
 
-def order_rules(currency: str, digits: int, latest: datetime) -> Iterator[Rule]:
+def order_rules(currency: str, digits: int, latest: datetime, points_per_unit: Decimal) -> Iterator[Rule]:
     """The rules of orders.
 
     Args:
         currency: The one currency a row may name.
         digits: Decimals of that currency.
         latest: Orders after this instant lie in the future.
+        points_per_unit: What the orders will earn; zero for nothing.
     """
     yield rule("order_id", SQL("order_id IS NULL"), "order-id-missing")
     yield rule("order_id", SQL("length(order_id) > 200"), "order-id-length")
@@ -98,6 +99,8 @@ def order_rules(currency: str, digits: int, latest: datetime) -> Iterator[Rule]:
     yield rule("total", SQL("total IS NULL"), "total-missing")
     for field in money_fields:
         yield _money_rule(field, digits)
+    earned = SQL("trunc(total::numeric * {}) > {}").format(Literal(points_per_unit), Literal(most_points_of_order))
+    yield rule("total", earned, "total-points")
     yield rule("currency", SQL("upper(currency) <> {}").format(Literal(currency)), "currency-mismatch")
     yield rule("status", SQL("status NOT IN ('paid', 'fulfilled', 'pending', 'cancelled')"), "status-unknown")
     yield rule("channel", SQL("length(channel) > 100"), "channel-length")
@@ -116,7 +119,7 @@ def instant_rules(field: str, latest: datetime) -> Iterator[Rule]:
     )
     yield rule(
         field,
-        SQL("{}::timestamptz NOT BETWEEN {} AND {}").format(name, Literal(oldest_order), Literal(latest)),
+        SQL("{}::timestamptz NOT BETWEEN {} AND {}").format(name, Literal(earliest_instant), Literal(latest)),
         f"{word}-range",
     )
 
@@ -133,7 +136,7 @@ def profile_rules(fields: Iterable[str], latest: datetime) -> Iterator[Rule]:
         SQL(
             "date_of_birth !~ {} OR NOT pg_input_is_valid(date_of_birth, 'date')"
             " OR date_of_birth::date NOT BETWEEN {} AND {}"
-        ).format(Literal(day_form), Literal(oldest_birth), Literal(latest.date())),
+        ).format(Literal(day_form), Literal(earliest_day), Literal(latest.date())),
         "date-of-birth-format",
     )
 
@@ -146,7 +149,9 @@ def rule(field: str, condition: Composable, code: str) -> Rule:
 def _money_rule(field: str, digits: int) -> Rule:
     value = Identifier(field)
     decimals = rf"(\.\d{{1,{digits}}})?" if digits else ""
-    kind = SQL(r"CASE WHEN {0} ~ '^-[0-9.]+$' THEN {1} WHEN {0} ~ '^\d{{1,12}}\.\d+$' THEN {2} ELSE {3} END").format(
-        value, *(Literal(money_code(field, kind)) for kind in ("negative", "decimals", "format"))
+    kind = SQL("CASE WHEN {0} ~ '^-[0-9.]+$' THEN {1} WHEN {0} ~ {4} THEN {2} ELSE {3} END").format(
+        value,
+        *(Literal(money_code(field, kind)) for kind in ("negative", "decimals", "format")),
+        Literal(rf"^\d{{1,{money_digits}}}\.\d+$"),
     )
-    return Rule(field, SQL("{} !~ {}").format(value, Literal(rf"^\d{{1,12}}{decimals}$")), kind)
+    return Rule(field, SQL("{} !~ {}").format(value, Literal(rf"^\d{{1,{money_digits}}}{decimals}$")), kind)

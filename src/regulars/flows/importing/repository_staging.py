@@ -7,6 +7,7 @@ All of them are temporary tables of one session: they vanish with it, whatever e
 from asyncio import sleep
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from psycopg.sql import SQL, Identifier, Literal
 
@@ -132,15 +133,18 @@ class StagingRepository(Repository):
             return True
         return bool(await self._value(SQL("SELECT pg_try_advisory_lock({})").format(key)))
 
-    async def check(self, columns: Collection[str], *, currency: str, latest: datetime) -> None:
+    async def check(
+        self, columns: Collection[str], *, currency: str, latest: datetime, points_per_unit: Decimal
+    ) -> None:
         """Fill `checked` from `incoming`.
 
         Args:
             columns: The fields that the file has.
             currency: That of the installation.
             latest: Orders after this instant lie in the future.
+            points_per_unit: What the orders will earn; zero for nothing.
         """
-        rules = order_rules(currency, minor_units(currency), latest)
+        rules = order_rules(currency, minor_units(currency), latest, points_per_unit)
         await self._execute(
             _create_checked.format(
                 content_hash=content_hash,
