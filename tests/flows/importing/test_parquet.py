@@ -40,7 +40,7 @@ def test_numbers_days_and_instants_become_the_texts_of_a_csv_file(tmp_path: Path
     assert dict(zip(rows.columns, found[0].values, strict=True)) == {
         "order_id": "7",
         "ordered_at": "2026-01-31 14:30:00.000000Z",
-        "total": "20.00",
+        "total": "20",
         "discount_total": "0.5",
         "customer_id": "A",
         "date_of_birth": "1990-05-31",
@@ -55,7 +55,7 @@ def test_lines_may_be_a_nested_column(tmp_path: Path) -> None:
         {"order_id": ["1", "2"], "ordered_at": ["d", "d"], "total": ["1", "1"], "email": ["a", "b"], "lines": lines},
     )
     rows = list(read_parquet(file, {}).rows)
-    assert json.loads(rows[0].values[-1]) == [{"sku": "A", "quantity": "1.000", "unit_price": "2.5000"}]
+    assert json.loads(rows[0].values[-1]) == [{"sku": "A", "quantity": "1", "unit_price": "2.5"}]
     assert rows[1].values[-1] == ""
 
 
@@ -79,7 +79,7 @@ def test_a_file_that_is_something_else_is_told_in_one_line(tmp_path: Path) -> No
         with pytest.raises(OperatorError, match=said):
             read_parquet(path, {})
     binary = {"order_id": [b"\xff"], "ordered_at": ["d"], "total": ["1"], "email": ["e"]}
-    with pytest.raises(OperatorError, match="beyond row 0"):
+    with pytest.raises(OperatorError, match="The column order_id holds bytes that are neither text"):
         list(read_parquet(write(tmp_path / "b.parquet", binary), {}).rows)
 
 
