@@ -67,6 +67,7 @@ async def test_an_order_is_stored_with_lines_and_metrics(as_role: AsRole, connec
         "discount_total": "0.00",
         "tax_total": "0.00",
         "shipping_total": "5.90",
+        "cash_rounding": "0.00",
         "refunded_total": "0.00",
         "cancelled_on": None,
         "channel": None,

@@ -168,7 +168,12 @@ class OrderChanges:
             return
         with suppress(AlreadyCredited):
             await LoyaltyService(self._connection, self._settings, self._clock).award_order(
-                buyer.id, order.id, total=order.total, tax=order.tax_total, shipping=order.shipping_total, by=self._by
+                buyer.id,
+                order.id,
+                total=order.total_before_rounding,
+                tax=order.tax_total,
+                shipping=order.shipping_total,
+                by=self._by,
             )
 
     async def _claw_back(self, order: Order, refund: Refund, refunded_total: Decimal) -> list[ClawBack]:

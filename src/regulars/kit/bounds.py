@@ -18,6 +18,8 @@ money_digits: Final = 12
 """Digits of an amount of money before the point."""
 money_limit: Final = Decimal(10**money_digits)
 """The first amount that is too large."""
+cash_rounding_digits: Final = 3
+"""Digits before the point of what cash was rounded by: to 5 cents, or to 1,000 dong."""
 price_decimals: Final = 4
 """Of the price of one unit, because fuel and cloth are priced so."""
 

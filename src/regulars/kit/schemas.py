@@ -187,10 +187,12 @@ Instant: TypeAlias = Annotated[
 """An instant in RFC 3339 with an offset, from 1900 to 2999; kept and written in UTC."""
 
 
-def _amount(decimals: int, *, signed: bool = False) -> tuple[BeforeValidator, WithJsonSchema]:
+def _amount(
+    decimals: int, *, signed: bool = False, digits: int = bounds.money_digits
+) -> tuple[BeforeValidator, WithJsonSchema]:
     """An amount in a string. One with too many digits is read too, so that it is refused for being too large."""
     read = _parsed(decimal_form(30, decimals, signed=True), Decimal, 'must be an amount in a string such as "19.99"')
-    form = decimal_form(bounds.money_digits, decimals, signed=signed)
+    form = decimal_form(digits, decimals, signed=signed)
     return read, WithJsonSchema({"type": "string", "pattern": f"^{form}$", "examples": ["19.99"]})
 
 
@@ -201,6 +203,13 @@ SignedMoney: TypeAlias = Annotated[
     Decimal, Field(gt=-bounds.money_limit, lt=bounds.money_limit), *_amount(3, signed=True)
 ]
 """An amount that may be below zero."""
+
+CashRounding: TypeAlias = Annotated[
+    Decimal,
+    Field(gt=-(10**bounds.cash_rounding_digits), lt=10**bounds.cash_rounding_digits),
+    *_amount(3, signed=True, digits=bounds.cash_rounding_digits),
+]
+"""What was added to an amount so that it could be paid in coins; below zero if it was taken off."""
 
 Price: TypeAlias = Annotated[Decimal, Field(ge=0, lt=bounds.money_limit), *_amount(bounds.price_decimals)]
 """The price of one unit, with up to four decimals in any currency."""

@@ -54,14 +54,16 @@ def _bounded(line: OrderLine) -> OrderLine:
 
 
 def add_up(lines: Sequence[OrderLine], totals: OrderTotals, *, minor_units: int) -> bool:
-    """Whether the lines make the order's total, to one step of rounding.
+    """Whether the lines make the order's total, but for what rounding does to each of them.
 
-    The total is the sum of the lines, less the order's discount, plus shipping; taxes may be in the line totals
-    already or come on top.
+    The total is the sum of the lines, less the order's discount, plus shipping and what cash was rounded by; taxes may
+    be in the line totals already or come on top. Each line may have been rounded by half a step, where the total comes
+    of what they were before; one step is allowed at least.
     """
     net = sum((line.total for line in lines), Decimal(0)) - totals.discount_total + totals.shipping_total
-    step = Decimal(1).scaleb(-minor_units)
-    return abs(totals.total - net) <= step or abs(totals.total - net - totals.tax_total) <= step
+    off = totals.total - totals.cash_rounding - net
+    allowed = Decimal(1).scaleb(-minor_units) * max(Decimal(len(lines)) / 2, Decimal(1))
+    return abs(off) <= allowed or abs(off - totals.tax_total) <= allowed
 
 
 def canonical_lines(lines: Iterable[OrderLine]) -> str:

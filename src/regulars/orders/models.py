@@ -49,12 +49,14 @@ class OrderTotals:
         discount_total: Taken off the whole order, beyond the discounts of its lines.
         tax_total: Taxes, whether the line totals contain them or not.
         shipping_total: Added for the way to the customer.
+        cash_rounding: Added to what all this comes to, so that it could be paid in coins; often below zero.
     """
 
     total: Decimal
     discount_total: Decimal = Decimal(0)
     tax_total: Decimal = Decimal(0)
     shipping_total: Decimal = Decimal(0)
+    cash_rounding: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Order:
     discount_total: Decimal
     tax_total: Decimal
     shipping_total: Decimal
+    cash_rounding: Decimal
     refunded_total: Decimal
     cancelled_on: date | None
     channel: str | None
@@ -125,6 +128,11 @@ class Order:
     def name(self) -> OrderName:
         """How its source knows it."""
         return OrderName(self.source, self.external_id)
+
+    @property
+    def total_before_rounding(self) -> Decimal:
+        """What goods, taxes and shipping came to: the total without what it was rounded by to be paid in cash."""
+        return self.total - self.cash_rounding
 
     @property
     def refundable(self) -> Decimal:

@@ -18,6 +18,7 @@ _content = SQL("""
     SELECT %(ordered_at)s::timestamptz AS ordered_at, {status} AS status, %(currency)s::text AS currency,
         %(total)s::numeric(18, 4) AS total, %(discount_total)s::numeric(18, 4) AS discount_total,
         %(tax_total)s::numeric(18, 4) AS tax_total, %(shipping_total)s::numeric(18, 4) AS shipping_total,
+        %(cash_rounding)s::numeric(18, 4) AS cash_rounding,
         %(channel)s::text AS channel, %(metadata)s::jsonb AS metadata, %(lines)s::text AS lines
 """)
 _new_content = _content.format(status=SQL("%(status)s::text"))
@@ -29,11 +30,12 @@ _insert_order = SQL("""
         RETURNING order_id
     )
     INSERT INTO orders (customer_id, id, source, external_id, ordered_on, cancelled_on, created_at, updated_at,
-        ordered_at, status, currency, total, discount_total, tax_total, shipping_total, channel, metadata, content_hash)
+        ordered_at, status, currency, total, discount_total, tax_total, shipping_total, cash_rounding, channel,
+        metadata, content_hash)
     SELECT %(customer_id)s, order_id, %(source)s, %(external_id)s, %(ordered_on)s,
         CASE WHEN status = 'cancelled' THEN %(ordered_on)s::date END, %(now)s, %(now)s,
-        ordered_at, status, currency, total, discount_total, tax_total, shipping_total, channel, metadata,
-        {content_hash}
+        ordered_at, status, currency, total, discount_total, tax_total, shipping_total, cash_rounding, channel,
+        metadata, {content_hash}
     FROM content, identified
     RETURNING {columns}
 """).format(content=_new_content, content_hash=content_hash, columns=order_columns)

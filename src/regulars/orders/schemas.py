@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from regulars.customers.schemas import CustomerNumberText, EmailText, PhoneText
 from regulars.kit.money import format_money
 from regulars.kit.schemas import (
+    CashRounding,
     Day,
     Id,
     Instant,
@@ -93,6 +94,11 @@ class OrderCreate(RequestSchema):
     discount_total: Money = Field(default=Decimal(0), description="Beyond the discounts of the lines.")
     tax_total: Money = Decimal(0)
     shipping_total: Money = Decimal(0)
+    cash_rounding: CashRounding = Field(
+        default=Decimal(0),
+        description="What the total was rounded by to be paid in cash: 0.02 if 12.03 was paid with 12.05, -0.02 if"
+        " 12.02 was with 12.00. Part of the total, and of what can be refunded; earns no points.",
+    )
     status: NewOrderStatus = "paid"
     channel: Annotated[str, Text(100)] | None = None
     metadata: Annotated[dict[str, Any], small_json] | None = Field(
@@ -114,7 +120,7 @@ class OrderCreate(RequestSchema):
 
     def totals(self) -> OrderTotals:
         """The amounts of the whole order."""
-        return OrderTotals(self.total, self.discount_total, self.tax_total, self.shipping_total)
+        return OrderTotals(self.total, self.discount_total, self.tax_total, self.shipping_total, self.cash_rounding)
 
     def as_new(self, source: str, currency: str, lines: Sequence[OrderLine]) -> NewOrder:
         """The order as it is written, with its lines completed."""
@@ -173,6 +179,7 @@ class OrderResponse(ResponseSchema):
     discount_total: MoneyText
     tax_total: MoneyText
     shipping_total: MoneyText
+    cash_rounding: MoneyText
     refunded_total: MoneyText
     cancelled_on: Day | None
     channel: str | None
@@ -186,7 +193,7 @@ class OrderResponse(ResponseSchema):
     def of(cls, found: FullOrder, *, masked: bool = False) -> Self:
         """The order with its lines and refunds, money as texts; masked, without what the caller noted."""
         order = found.order
-        amounts = ("total", "discount_total", "tax_total", "shipping_total", "refunded_total")
+        amounts = ("total", "discount_total", "tax_total", "shipping_total", "cash_rounding", "refunded_total")
         told: dict[str, Any] = {name: format_money(getattr(order, name), order.currency) for name in amounts}
         told["lines"] = [OrderLineResponse.of(line, order.currency) for line in found.lines]
         told["refunds"] = refunds_of(found.refunds, order.currency)

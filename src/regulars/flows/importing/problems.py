@@ -56,6 +56,8 @@ _sentences = {
     "points-in-part": "another line of the same customer is rejected, and balances are brought in whole",
     "expires-on-format": "expires_on is not a day such as 2027-12-31, up to 2999; points that never expire have none",
     "channel-length": "channel is longer than 100 characters",
+    "cash-rounding-format": "cash_rounding is not an amount such as -0.02, below 1000, with at most the decimals of"
+    " {currency}",
     "lines-format": "lines is not a list of at most 500 lines, each with sku, quantity, and unit_price or total, or"
     " one of these is too large",
     "lines-sum": "the order lines do not add up to the total",
@@ -72,7 +74,7 @@ def sentences(currency: str) -> dict[str, str]:
     digits = minor_units(currency)
     example = f"{19.99:.{digits}f}"
     known = {code: text.format(currency=currency) for code, text in _sentences.items()}
-    for field in money_fields:
+    for field in set(money_fields) - {"cash_rounding"}:  # that may be below zero, and has its sentence above
         for kind, text in _money.items():
             known[money_code(field, kind)] = text.format(field=field, digits=digits, currency=currency, example=example)
     return known

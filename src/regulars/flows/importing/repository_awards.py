@@ -9,7 +9,7 @@ from regulars.kit.database import Repository
 
 @dataclass(frozen=True)
 class PaidOrder:
-    """An order that earns by the programme, with the amounts that decide how much."""
+    """An order that earns by the programme, with the amounts that decide how much: its total before cash rounding."""
 
     id: UUID
     customer_id: UUID
@@ -29,7 +29,8 @@ class PaidOrdersRepository(Repository):
         return await self._all(
             PaidOrder,
             """
-            SELECT orders.id, orders.customer_id, orders.total, orders.tax_total, orders.shipping_total
+            SELECT orders.id, orders.customer_id, orders.total - orders.cash_rounding AS total,
+                orders.tax_total, orders.shipping_total
             FROM matched
             JOIN orders ON orders.customer_id = matched.customer_id AND orders.id = matched.order_id
             JOIN customers ON customers.id = matched.customer_id

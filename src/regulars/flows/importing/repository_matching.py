@@ -30,8 +30,8 @@ _create_matched = SQL("""
             WHEN known.customer_id <> persons.customer_id THEN 'order-of-another-customer'
             WHEN stored.refunded_total > checked.total THEN 'order-refunded' END AS code,
         checked.line, checked.order_id AS external_id, checked.ordered_at, checked.ordered_on, checked.status,
-        checked.total, checked.discount_total, checked.tax_total, checked.shipping_total, checked.channel,
-        checked.lines, checked.content_hash
+        checked.total, checked.discount_total, checked.tax_total, checked.shipping_total, checked.cash_rounding,
+        checked.channel, checked.lines, checked.content_hash
     FROM (SELECT uuidv7()::text AS id OFFSET 0) AS fresh, checked
     JOIN persons ON persons.who = checked.who
     LEFT JOIN people ON people.customer_id = persons.customer_id AND persons.code IS NULL

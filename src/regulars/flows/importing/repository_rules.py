@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 from regulars.customers.identifiers import blank_marks, words_for_nobody
 from regulars.flows.importing.problems import money_code
 from regulars.flows.importing.rows import customer_fields, money_fields, profile_fields, reference_fields
-from regulars.kit.bounds import earliest_day, earliest_instant, money_digits, most_points_of_order
+from regulars.kit.bounds import cash_rounding_digits, earliest_day, earliest_instant, money_digits, most_points_of_order
 
 day_form = r"^\d{4}-\d\d-\d\d$"
 # The server's own parser decides what is an instant; these two only keep out its many other notations, and do so at a
@@ -98,7 +98,7 @@ def order_rules(currency: str, digits: int, latest: datetime, points_per_unit: D
     yield from instant_rules("ordered_at", latest)
     yield rule("total", SQL("total IS NULL"), "total-missing")
     for field in money_fields:
-        yield _money_rule(field, digits)
+        yield _rounding_rule(field, digits) if field == "cash_rounding" else _money_rule(field, digits)
     earned = SQL("trunc(total::numeric * {}) > {}").format(Literal(points_per_unit), Literal(most_points_of_order))
     yield rule("total", earned, "total-points")
     yield rule("currency", SQL("upper(currency) <> {}").format(Literal(currency)), "currency-mismatch")
@@ -146,12 +146,20 @@ def rule(field: str, condition: Composable, code: str) -> Rule:
     return Rule(field, condition, Literal(code))
 
 
+def _rounding_rule(field: str, digits: int) -> Rule:
+    form = rf"^-?\d{{1,{cash_rounding_digits}}}{_decimals(digits)}$"
+    return rule(field, SQL("{} !~ {}").format(Identifier(field), Literal(form)), money_code(field, "format"))
+
+
+def _decimals(digits: int) -> str:
+    return rf"(\.\d{{1,{digits}}})?" if digits else ""
+
+
 def _money_rule(field: str, digits: int) -> Rule:
     value = Identifier(field)
-    decimals = rf"(\.\d{{1,{digits}}})?" if digits else ""
     kind = SQL("CASE WHEN {0} ~ '^-[0-9.]+$' THEN {1} WHEN {0} ~ {4} THEN {2} ELSE {3} END").format(
         value,
         *(Literal(money_code(field, kind)) for kind in ("negative", "decimals", "format")),
         Literal(rf"^\d{{1,{money_digits}}}\.\d+$"),
     )
-    return Rule(field, SQL("{} !~ {}").format(value, Literal(rf"^\d{{1,{money_digits}}}{decimals}$")), kind)
+    return Rule(field, SQL("{} !~ {}").format(value, Literal(rf"^\d{{1,{money_digits}}}{_decimals(digits)}$")), kind)

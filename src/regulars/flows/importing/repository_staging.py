@@ -39,7 +39,7 @@ _create_checked = SQL("""
     SELECT line, code, order_id, customer_number, customer_id AS external_customer_id, email, phone,
         concat_ws(chr(31), 'n' || customer_number, 'x' || customer_id, 'e' || email, 'p' || phone) AS who,
         ordered_at, ordered_at::date AS ordered_on, status, total, discount_total, tax_total,
-        shipping_total, channel, lines, {content_hash} AS content_hash
+        shipping_total, cash_rounding, channel, lines, {content_hash} AS content_hash
     FROM (
         SELECT line, code, order_id, customer_number, customer_id, email, phone, channel, lines,
             {currency}::text AS currency, coalesce(status, 'paid') AS status, NULL::jsonb AS metadata,

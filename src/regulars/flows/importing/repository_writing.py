@@ -23,10 +23,11 @@ _insert_order_identifiers = """
 """
 _insert_orders = """
     INSERT INTO orders (customer_id, id, source, external_id, status, currency, ordered_at, ordered_on, total,
-        discount_total, tax_total, shipping_total, cancelled_on, channel, content_hash, created_at, updated_at)
+        discount_total, tax_total, shipping_total, cash_rounding, cancelled_on, channel, content_hash, created_at,
+        updated_at)
     SELECT customer_id, order_id, %(source)s, external_id, status, %(currency)s, ordered_at, ordered_on, total,
-        discount_total, tax_total, shipping_total, CASE WHEN status = 'cancelled' THEN ordered_on END, channel,
-        content_hash, %(now)s, %(now)s
+        discount_total, tax_total, shipping_total, cash_rounding,
+        CASE WHEN status = 'cancelled' THEN ordered_on END, channel, content_hash, %(now)s, %(now)s
     FROM matched WHERE batch = %(batch)s AND code IS NULL AND action = 'create'
 """
 # What was refunded stays refunded; apart from that the source decides.
@@ -40,6 +41,7 @@ _update_orders = """
             THEN coalesce(orders.cancelled_on, %(today)s) END,
         ordered_at = new.ordered_at, ordered_on = new.ordered_on, total = new.total,
         discount_total = new.discount_total, tax_total = new.tax_total, shipping_total = new.shipping_total,
+        cash_rounding = new.cash_rounding,
         channel = new.channel, metadata = NULL, content_hash = new.content_hash, updated_at = %(now)s
     FROM matched AS new
     WHERE new.batch = %(batch)s AND new.code IS NULL AND new.action = 'update'

@@ -25,8 +25,8 @@ profile_fields = (
     "acquisition_source",
     "acquisition_campaign",
 )
-money_fields = ("total", "discount_total", "tax_total", "shipping_total")
-order_fields = ("currency", "status", "discount_total", "tax_total", "shipping_total", "channel", "lines")
+money_fields = ("total", "discount_total", "tax_total", "shipping_total", "cash_rounding")
+order_fields = ("currency", "status", *money_fields[1:], "channel", "lines")
 address_fields = ("address_line1", "address_line2")
 product_fields = ("name", "brand", "category", "department")
 source_form = "[A-Za-z0-9][A-Za-z0-9._-]{0,49}"
