@@ -975,6 +975,7 @@ CREATE TABLE public.orders (
     content_hash bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    cash_rounding numeric(18,4) DEFAULT 0 NOT NULL,
     CONSTRAINT orders_check CHECK (((refunded_total >= (0)::numeric) AND (refunded_total <= total))),
     CONSTRAINT orders_check1 CHECK (((status = 'cancelled'::text) = (cancelled_on IS NOT NULL))),
     CONSTRAINT orders_discount_total_check CHECK ((discount_total >= (0)::numeric)),
