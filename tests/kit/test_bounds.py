@@ -25,6 +25,7 @@ async def test_columns_hold_the_largest_of_everything(connection: Connection) ->
         **dict.fromkeys(amounts, bounds.money_limit),
         **dict.fromkeys(sums, bounds.money_limit * most_orders),
         "quantity": bounds.quantity_limit,
+        "cash_rounding": Decimal(10**bounds.cash_rounding_digits),
         "points_per_unit": Decimal(10**bounds.rate_digits),
         "point_value": Decimal(10**bounds.point_value_digits),
     }
