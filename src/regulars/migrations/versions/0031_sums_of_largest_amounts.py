@@ -5,8 +5,8 @@ The value of such a customer is as large. Only the precision grows, so that no r
 
 from alembic import op
 
-revision = "0029"
-down_revision = "0028"
+revision = "0031"
+down_revision = "0030"
 
 
 def upgrade() -> None:
