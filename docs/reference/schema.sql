@@ -487,6 +487,7 @@ CREATE TABLE public.customers (
     erased_at timestamp with time zone,
     search_text text GENERATED ALWAYS AS ((((((' '::text || COALESCE((public.search_key(first_name) || ' '::text), ''::text)) || COALESCE((public.search_key(last_name) || ' '::text), ''::text)) || COALESCE((public.search_key(email) || ' '::text), ''::text)) || COALESCE((phone || ' '::text), ''::text)) || lower(customer_number))) STORED NOT NULL,
     is_guest boolean DEFAULT false NOT NULL,
+    merged_into uuid,
     CONSTRAINT customers_check CHECK (((NOT is_email_verified) OR (email IS NOT NULL))),
     CONSTRAINT customers_check1 CHECK (((NOT is_phone_verified) OR (phone IS NOT NULL))),
     CONSTRAINT customers_customer_number_check CHECK ((customer_number ~ '^CUST-[0-9]{8}-[0-9]{4,9}$'::text))
@@ -1241,6 +1242,17 @@ ALTER TABLE ONLY public.segment_history
 
 CREATE INDEX segment_history_changed ON public.segment_history USING btree (changed_at);
 
+CREATE TABLE public.sending_days (
+    day date NOT NULL,
+    medium text NOT NULL,
+    messages integer NOT NULL,
+    CONSTRAINT sending_days_medium_check CHECK ((medium = ANY (ARRAY['mail'::text, 'text'::text]))),
+    CONSTRAINT sending_days_messages_check CHECK ((messages > 0))
+);
+
+ALTER TABLE ONLY public.sending_days
+    ADD CONSTRAINT sending_days_pkey PRIMARY KEY (day, medium);
+
 CREATE TABLE public.sessions (
     id uuid DEFAULT uuidv7() NOT NULL,
     user_id uuid,
@@ -1279,6 +1291,25 @@ ALTER TABLE ONLY public.sign_in_failures
 CREATE INDEX sign_in_failures_account ON public.sign_in_failures USING btree (account_hash, failed_at);
 
 CREATE INDEX sign_in_failures_time ON public.sign_in_failures USING btree (failed_at);
+
+CREATE TABLE public.suppressed_contacts (
+    customer_id uuid NOT NULL,
+    channel text NOT NULL,
+    address text NOT NULL,
+    reason text NOT NULL,
+    suppressed_at timestamp with time zone NOT NULL,
+    CONSTRAINT suppressed_contacts_address_check CHECK ((address <> ''::text)),
+    CONSTRAINT suppressed_contacts_channel_check CHECK ((channel = ANY (ARRAY['email'::text, 'sms'::text]))),
+    CONSTRAINT suppressed_contacts_reason_check CHECK ((reason = ANY (ARRAY['bounced'::text, 'complained'::text, 'withdrawn'::text])))
+);
+
+ALTER TABLE ONLY public.suppressed_contacts
+    ADD CONSTRAINT suppressed_contacts_pkey PRIMARY KEY (customer_id, channel, address);
+
+CREATE INDEX suppressed_contacts_channel ON public.suppressed_contacts USING btree (channel);
+
+ALTER TABLE ONLY public.suppressed_contacts
+    ADD CONSTRAINT suppressed_contacts_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
 CREATE TABLE public.users (
     id uuid DEFAULT uuidv7() NOT NULL,

@@ -69,6 +69,7 @@ async def test_a_grant_is_written_down_with_what_was_agreed_to(
         "email_marketing_consent": True,
         "sms_marketing_consent": False,
         "push_notification_consent": False,
+        "waiting_for_proof": [],
         "email_headers": None,
         "history": None,
     }

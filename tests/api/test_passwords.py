@@ -247,7 +247,7 @@ async def test_a_token_that_is_worth_nothing_any_more(
     elif what == "disabled":
         await connection.execute("UPDATE users SET is_enabled = false")
     elif what == "mail of another purpose":
-        verifications = Verifications(connection, app.state.hashes, app.state.clock)
+        verifications = Verifications(connection, app.state.settings, app.state.clock)
         sent = await verifications.arm(await verifications.begin("email", user.id, ann))
         assert sent is not None
         token = sent.secret

@@ -14,10 +14,10 @@ from regulars.customers.repository_verifications import VerificationKind
 from regulars.customers.verifications import Verifications, lives, most_attempts
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Database
-from regulars.kit.keyed_hashes import KeyedHashes
 from regulars.kit.ratelimit import RateLimited
+from regulars.kit.settings import Settings
 
-hashes = KeyedHashes(b"a secret of this test")
+settings = Settings(_env_file=None, jwt_secret="a secret of this test, thirty-two bytes")
 address = "ann@example.com"
 
 
@@ -27,7 +27,7 @@ def later(clock: Clock, by: timedelta) -> Clock:
 
 
 def proofs(connection: Connection, clock: Clock, by: timedelta = timedelta(0)) -> Verifications:
-    return Verifications(connection, hashes, later(clock, by))
+    return Verifications(connection, settings, later(clock, by))
 
 
 async def armed(verifications: Verifications, kind: VerificationKind, subject_id: UUID, to: str = address) -> str:

@@ -147,7 +147,8 @@ async def test_it_goes_in_bounded_steps_and_not_on_for_ever(
 ) -> None:
     monkeypatch.setattr(housekeeping, "batch_size", 3)
     monkeypatch.setattr(housekeeping, "most_batches", 2)
-    verifications = Verifications(connection, hashes, clock)
+    settings = Settings(_env_file=None, jwt_secret="a secret of this test, thirty-two bytes")
+    verifications = Verifications(connection, settings, clock)
     for number in range(8):
         await verifications.begin("phone", uuid4(), f"+49301234{number}")
     await connection.execute("UPDATE verifications SET expires_at = %s", [clock.now()])

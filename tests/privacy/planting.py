@@ -143,6 +143,11 @@ async def rows_by_sql(connection: Connection, planted: Planted) -> None:
         who,
     )
     await connection.execute(
+        "INSERT INTO suppressed_contacts (customer_id, channel, address, reason, suppressed_at)"
+        " VALUES (%(id)s, 'email', 'x', 'withdrawn', now())",
+        who,
+    )
+    await connection.execute(
         "INSERT INTO segment_history (customer_id, run_id, segment, changed_at)"
         " VALUES (%(id)s, uuidv4(), 'champions', now())",
         who,

@@ -113,6 +113,8 @@ async def test_every_personal_column_that_can_hold_words_is_marked(
             "customer_identifiers.kind",
             "customer_preferences.preference_type",
             "engagement_events.kind",
+            "suppressed_contacts.channel",
+            "suppressed_contacts.reason",
             "users.role",
             "verifications.kind",
         }

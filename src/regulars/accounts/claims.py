@@ -35,7 +35,8 @@ class CustomerClaims:
         except NotFound:
             return None
         is_there = customer.is_active and customer.deleted_at is None and customer.erased_at is None
-        is_claimable = is_there and customer.email == email and not await self._users.has_login(customer.id)
+        is_theirs = customer.email == email and await self._customers.find_claim("email", email) == customer.id
+        is_claimable = is_there and is_theirs and not await self._users.has_login(customer.id)
         return customer if is_claimable else None
 
     async def open_login(self, customer: RetailCustomer, hashed: PasswordHash) -> None:

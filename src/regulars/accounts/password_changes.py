@@ -87,14 +87,14 @@ class PasswordService:
         async with self._database.transaction() as connection:
             owner_id = await UserRepository(connection).find_owner_of_mailbox(login)
             nobody = UUID(bytes=self._hashes.of("nobody", login)[:16])
-            verifications = Verifications(connection, self._hashes, self._clock)
+            verifications = Verifications(connection, self._settings, self._clock)
             verification_id = await verifications.begin("password_reset", owner_id or nobody, login)
             await enqueue(connection, "send_password_reset", verification_id=str(verification_id))
 
     async def arm_reset(self, verification_id: UUID) -> tuple[str, str] | None:
         """Address and token of the link, for the job that sends it; None if there is nothing to send."""
         async with self._database.transaction() as connection:
-            armed = await Verifications(connection, self._hashes, self._clock).arm(verification_id)
+            armed = await Verifications(connection, self._settings, self._clock).arm(verification_id)
             if armed is None:
                 return None
             subject_id, address = armed.verification.subject_id, armed.verification.address
@@ -112,11 +112,11 @@ class PasswordService:
             WeakPassword: the password is easy to guess; the token goes on working.
         """
         async with self._database.transaction() as connection:
-            proof = await Verifications(connection, self._hashes, self._clock).find_by_token("password_reset", token)
+            proof = await Verifications(connection, self._settings, self._clock).find_by_token("password_reset", token)
             user = await UserRepository(connection).get(proof.subject_id)
             if user is None:
                 self._check_first(await self._claimed(connection, proof), new)
-            elif user.is_enabled:
+            elif user.is_enabled and user.email == proof.address:
                 await self._check(connection, user, new)
             else:
                 raise InvalidOrExpiredToken
@@ -125,7 +125,10 @@ class PasswordService:
             await self._open_login(proof, token, hashed)
             return
         async with self._database.transaction() as connection:
-            verifications = Verifications(connection, self._hashes, self._clock)
+            present = await UserRepository(connection).get(user.id, lock=True)
+            if present is None or present.email != proof.address:  # another address was proved meanwhile
+                raise InvalidOrExpiredToken
+            verifications = Verifications(connection, self._settings, self._clock)
             await verifications.spend_token("password_reset", token, subject_id=user.id)
             if not await self._set(connection, user, hashed, "reset_password", by=None):
                 raise InvalidOrExpiredToken
@@ -161,7 +164,7 @@ class PasswordService:
     async def _open_login(self, proof: Verification, token: str, hashed: PasswordHash) -> None:
         async with self._database.transaction() as connection:
             customer = await self._claimed(connection, proof, lock=True)
-            verifications = Verifications(connection, self._hashes, self._clock)
+            verifications = Verifications(connection, self._settings, self._clock)
             await verifications.spend_token("password_reset", token, subject_id=customer.id)
             try:
                 await CustomerClaims(connection, self._clock).open_login(customer, hashed)

@@ -109,6 +109,30 @@ class UserRepository(Repository):
         )
         return owner_id
 
+    async def get_by_customer(self, customer_id: UUID) -> User | None:
+        """The login of a customer; others who lock it wait until the transaction ends."""
+        query = SQL("SELECT {} FROM users WHERE customer_id = %s FOR NO KEY UPDATE").format(_columns)
+        return await self._one(User, query, [customer_id])
+
+    async def set_email(self, user_id: UUID, email: str, *, now: datetime) -> bool:
+        """Let a person sign in under another address; False if somebody else does already."""
+        changed = await self._execute(
+            "UPDATE users SET email = %(email)s, updated_at = %(now)s WHERE id = %(id)s"
+            " AND NOT EXISTS (SELECT FROM users WHERE email = %(email)s AND id <> %(id)s)",
+            {"email": email, "now": now, "id": user_id},
+        )
+        return changed == 1
+
+    async def set_customer(self, user_id: UUID, customer_id: UUID, *, now: datetime) -> None:
+        """Let a login belong to another record of the same person."""
+        await self._execute(
+            "UPDATE users SET customer_id = %s, updated_at = %s WHERE id = %s", [customer_id, now, user_id]
+        )
+
+    async def remove(self, user_id: UUID) -> None:
+        """Delete a login whose sessions are deleted, and whose name belongs to somebody else."""
+        await self._execute("DELETE FROM users WHERE id = %s", [user_id])
+
     async def has_login(self, customer_id: UUID) -> bool:
         """Whether a customer can sign in already."""
         return await self._value("SELECT true FROM users WHERE customer_id = %s", [customer_id]) is not None

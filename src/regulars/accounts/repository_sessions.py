@@ -101,6 +101,10 @@ class SessionRepository(Repository):
             "UPDATE sessions SET closed_at = %s WHERE user_id = ANY(%s) AND closed_at IS NULL", [now, list(user_ids)]
         )
 
+    async def delete_all_of(self, user_id: UUID) -> None:
+        """Delete every session of a user, with its tokens."""
+        await self._execute("DELETE FROM sessions WHERE user_id = %s", [user_id])
+
     async def prolong(self, session_id: UUID, *, expires_at: datetime) -> None:
         """Let a session live as long as its newest refresh token."""
         await self._execute("UPDATE sessions SET expires_at = %s WHERE id = %s", [expires_at, session_id])

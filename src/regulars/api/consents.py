@@ -51,12 +51,15 @@ class ConsentReader:
         """The flags of now, and the part of the history that a query asks for."""
         bound_to = ("consents", str(customer_id))
         before = _position(self._cursors.read(query.cursor, bound_to=bound_to)) if query.cursor is not None else None
-        customer, events = await self._consents.get_consents(customer_id, before=before, limit=query.limit + 1, by=by)
+        customer, events, waiting = await self._consents.get_consents(
+            customer_id, before=before, limit=query.limit + 1, by=by
+        )
         shown, has_more = events[: query.limit], len(events) > query.limit
         following = f"{shown[-1].occurred_at.isoformat()}|{shown[-1].seq}" if has_more else None
         return CustomerCommunicationPreferences.of(
             customer,
             shown,
+            waiting,
             by=by,
             next_cursor=self._cursors.write(following, bound_to=bound_to) if following else None,
             email_headers=unsubscribe_headers(self._settings, customer_id, ConsentChannel.EMAIL),
@@ -79,7 +82,10 @@ async def get_consents(
 async def record_consent(
     customer_id: Id, change: ConsentChange, consents: ConsentsDep, reader: ReaderDep, caller: MayWrite
 ) -> CustomerCommunicationPreferences:
-    """Both alike, and at once. What was said already is not written again; nothing that was written ever changes."""
+    """Both alike, and at once. What was said already is not written again; nothing that was written ever changes.
+
+    A grant for an address or number that was only typed waits until it is proved.
+    """
     await consents.record_consent(customer_id, change, by=caller)
     return await reader.read(customer_id, ConsentHistoryQuery(), caller)
 

@@ -175,6 +175,8 @@ async def update_customer(
     """An absent field stays, null clears one. Customers change contact, address, preferences and consent of their own.
 
     Another e-mail address or phone number is unproved until it is verified; where the old one was proved, it is told.
+    One that customers write themselves identifies them, and is their login, only from then on. What was granted for the
+    one of before ends.
     The version counts these changes.
     """
     updated = await change_profiles.update_customer(

@@ -22,7 +22,7 @@ router = Router(prefix=f"{prefix}/register", tags=["Customer Management"])
     summary="Register",
     status_code=201,
     response_model=RetailCustomerResponse,
-    responses={202: {"model": Accepted, "description": "The mailbox is to be proved first: look into it."}},
+    responses={202: {"model": Accepted, "description": "Registration is private: the mailbox is to be proved first."}},
     dependencies=[public],
     rate=register_rate,
     refusals=[EmailTaken, PhoneTaken, AgeRestriction, WeakPassword],
@@ -32,9 +32,11 @@ async def register_customer(
 ) -> RetailCustomerResponse | Response:
     """The person may sign in at once, and gets a mail to prove the address.
 
+    Address and number identify nobody before they are proved, and what is granted for them waits until then. Who has
+    bought as a guest gets what they bought by the proof.
+
     Where registration is private, the answer is 202 for known and unknown people alike, and the customer appears when
-    the mailed link is used. So it is everywhere for people who have bought as guests: the link gives them what they
-    bought.
+    the mailed link is used.
     """
     customer = await registrations.register_customer(registration)
     if customer is None:

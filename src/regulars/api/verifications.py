@@ -6,7 +6,7 @@ from fastapi import Depends
 
 from regulars.accounts.errors import InvalidToken, SessionRevoked, Unauthenticated
 from regulars.api.access import TellCaller, public_or, requires
-from regulars.api.customers import CustomersDep, prefix
+from regulars.api.customers import prefix
 from regulars.api.deps import ClockDep, DatabaseDep, SettingsDep, TransactionDep
 from regulars.api.routing import Router
 from regulars.customers.contact_proofs import ContactProofs
@@ -14,12 +14,15 @@ from regulars.customers.errors import (
     AlreadyVerified,
     CodeBurned,
     CustomerErased,
+    EmailTaken,
     InvalidCode,
     InvalidOrExpiredToken,
+    MergeRequired,
+    PhoneTaken,
     UnsupportedCountry,
 )
 from regulars.customers.schemas_verification import RetailCustomerVerification, VerificationResult, VerificationSent
-from regulars.flows import verify_contact
+from regulars.flows.verify_contact import ContactVerification
 from regulars.kit.schemas import Id
 from regulars.kit.security import InsufficientScope, Principal
 
@@ -37,20 +40,34 @@ async def contact_proofs(connection: TransactionDep, settings: SettingsDep, cloc
 ContactProofsDep = Annotated[ContactProofs, Depends(contact_proofs)]
 
 
+async def contact_verification(database: DatabaseDep, settings: SettingsDep, clock: ClockDep) -> ContactVerification:
+    """Proofs in transactions of their own."""
+    return ContactVerification(database, settings, clock)
+
+
+VerificationsDep = Annotated[ContactVerification, Depends(contact_verification)]
+
+
 @router.post(
     "/verify-email",
     operation_id="verify_email",
     summary="Prove an e-mail address",
     refusals=[
-        InvalidOrExpiredToken, CustomerErased, Unauthenticated, InvalidToken, SessionRevoked, InsufficientScope
+        InvalidOrExpiredToken, CustomerErased, EmailTaken, MergeRequired,
+        Unauthenticated, InvalidToken, SessionRevoked, InsufficientScope,
     ],
 )  # fmt: skip
 async def verify_email(
-    customer_id: Id, proof: RetailCustomerVerification, customers: CustomersDep, tell_caller: AnyoneOrStaff
+    customer_id: Id, proof: RetailCustomerVerification, verifications: VerificationsDep, tell_caller: AnyoneOrStaff
 ) -> VerificationResult:
-    """Anyone with the mailed token; it works once, for 24 hours. Staff may give a reason instead, with their token."""
+    """Anyone with the mailed token; it works once, for 24 hours. Staff may give a reason instead, with their token.
+
+    From now on the address identifies the customer and is the login name; that of before is free. What a guest bought
+    under the address belongs to the customer: the answer names the record that holds both, `merge-required` says that
+    there are two with a history.
+    """
     caller = tell_caller() if proof.override_reason else None
-    return await customers.verify_email(customer_id, proof, by=caller)
+    return await verifications.verify_email(customer_id, proof, by=caller)
 
 
 @router.post(
@@ -69,18 +86,16 @@ async def send_email_verification(customer_id: Id, proofs: ContactProofsDep, cal
     "/verify-phone",
     operation_id="verify_phone",
     summary="Prove a phone number",
-    refusals=[InvalidCode, CodeBurned, CustomerErased],
+    refusals=[InvalidCode, CodeBurned, CustomerErased, PhoneTaken, MergeRequired],
 )
 async def verify_phone(
-    customer_id: Id,
-    proof: RetailCustomerVerification,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    clock: ClockDep,
-    caller: MayVerify,
+    customer_id: Id, proof: RetailCustomerVerification, verifications: VerificationsDep, caller: MayVerify
 ) -> VerificationResult:
-    """The texted code is good for 10 minutes and 5 tries. Staff may give a reason instead."""
-    return await verify_contact.verify_phone(database, customer_id, proof, by=caller, settings=settings, clock=clock)
+    """The texted code is good for 10 minutes and 5 tries. Staff may give a reason instead.
+
+    From now on the number identifies the customer, as a proved e-mail address does.
+    """
+    return await verifications.verify_phone(customer_id, proof, by=caller)
 
 
 @router.post(

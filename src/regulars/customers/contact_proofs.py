@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Literal
 from uuid import UUID
 
 from phonenumbers import PhoneNumberType, number_type, parse, region_code_for_number
@@ -12,7 +11,7 @@ from regulars.customers.errors import AlreadyVerified, InvalidCode, InvalidOrExp
 from regulars.customers.events import CustomerVerified
 from regulars.customers.identifiers import Phone
 from regulars.customers.masking import mask_email, mask_phone
-from regulars.customers.models import RetailCustomer
+from regulars.customers.models import ContactKind, RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.repository_verifications import OldContactKind, Verification
 from regulars.customers.schemas_verification import RetailCustomerVerification, VerificationResult, VerificationSent
@@ -22,13 +21,12 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.events import record_events
-from regulars.kit.keyed_hashes import KeyedHashes
 from regulars.kit.queue import enqueue
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from regulars.kit.validation import Validation
 
-Channel = Literal["email", "phone"]
+Channel = ContactKind
 
 
 class ContactProofs:
@@ -39,7 +37,7 @@ class ContactProofs:
         self._settings = settings
         self._clock = clock
         self._customers = RetailCustomerRepository(connection)
-        self._verifications = Verifications(connection, KeyedHashes.from_settings(settings), clock)
+        self._verifications = Verifications(connection, settings, clock)
 
     async def send_email(self, customer_id: UUID, by: Principal) -> VerificationSent:
         """Mail a link; the one that was mailed before is void.
@@ -100,10 +98,8 @@ class ContactProofs:
             if address is not None and (kept := await self._verifications.keep_old(kind, before.id, address)):
                 await enqueue(self._connection, "tell_old_owner", verification_id=str(kept))
 
-    async def prove_email(
-        self, customer_id: UUID, proof: RetailCustomerVerification, by: Principal | None
-    ) -> VerificationResult:
-        """Accept a mailed token, or the word of staff.
+    async def accept_email(self, customer_id: UUID, proof: RetailCustomerVerification, by: Principal | None) -> None:
+        """Accept a mailed token, or the word of staff. What follows from it is up to `mark_proved()`.
 
         Args:
             customer_id: Whose address.
@@ -121,10 +117,9 @@ class ContactProofs:
             await self._spend_email_token(customer_id, proof.token)
         else:
             await self._override(customer_id, proof, by, "email")
-        return await self._proved(customer_id, "email")
 
     async def count_code(self, customer_id: UUID, by: Principal) -> Verification:
-        """Count a try at the code of a customer. Commit before `prove_phone()`.
+        """Count a try at the code of a customer. Commit before `accept_phone()`.
 
         Raises:
             NotFound, CustomerErased: no such customer for this caller.
@@ -134,10 +129,10 @@ class ContactProofs:
         await self._customer(customer_id, by)
         return await self._verifications.count_code(customer_id)
 
-    async def prove_phone(
+    async def accept_phone(
         self, customer_id: UUID, proof: RetailCustomerVerification, by: Principal, counted: Verification | None
-    ) -> VerificationResult:
-        """Accept a texted code that was counted before, or the word of staff.
+    ) -> None:
+        """Accept a texted code that was counted before, or the word of staff. See `accept_email()`.
 
         Raises:
             InvalidCode: wrong, or for another number than the present one; says how many tries are left.
@@ -154,7 +149,6 @@ class ContactProofs:
             await self._verifications.check_code(counted, proof.code)
         else:
             await self._override(customer_id, proof, by, "phone")
-        return await self._proved(customer_id, "phone")
 
     async def _spend_email_token(self, customer_id: UUID, token: str) -> None:
         """One refusal for every reason: a stranger with a token learns nothing about customers."""
@@ -192,8 +186,17 @@ class ContactProofs:
         require_visible(customer, by, "customers:verify")
         return customer
 
-    async def _proved(self, customer_id: UUID, channel: Channel) -> VerificationResult:
+    async def mark_proved(self, customer_id: UUID, channel: Channel) -> VerificationResult:
+        """Write down that a customer, who is locked, proved the present address or number: it identifies them now.
+
+        Raises:
+            EmailTaken, PhoneTaken: it identifies another record.
+        """
         now, customers = self._clock.now(), self._customers
+        customer = await customers.get(customer_id)
+        address = customer.email if channel == "email" else customer.phone
+        assert address is not None, "what was proved is there"  # noqa: S101
+        await customers.claim(customer_id, channel, address, at=now)
         mark = customers.mark_email_verified if channel == "email" else customers.mark_phone_verified
         await mark(customer_id, now=now)
         await record_events(self._connection, now, CustomerVerified(customer_id=customer_id, channel=channel))

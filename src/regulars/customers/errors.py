@@ -13,6 +13,10 @@ class PhoneTaken(Conflict):
     """Another customer has this phone number."""
 
 
+class MergeRequired(Conflict):
+    """Another record with a history of its own has this address or number; the shop has to merge the two first."""
+
+
 class ExternalIdTaken(Conflict):
     """Another customer has this id in the source."""
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
 from regulars.kit.events import Event
 
@@ -45,6 +46,13 @@ class CustomerDeleted(Event, kind="customer.deleted"):
 @dataclass(frozen=True, kw_only=True)
 class ContactBounced(Event, kind="contact.bounced"):
     """Mail to the present e-mail address of a customer came back for good; no more is to be sent there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerMerged(Event, kind="customer.merged"):
+    """A record without a history became part of another of the same person; its id stands for that one from now on."""
+
+    merged_id: UUID
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
 from regulars.customers.identifiers import CustomerNumber, Email, Phone
+
+ContactKind = Literal["email", "phone"]
+every_contact: frozenset[ContactKind] = frozenset({"email", "phone"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class NewCustomer:
         external_ids: The person's id in other systems, by source; no two customers share one.
         user_id: The login that belongs to the person.
         is_guest: Whether somebody bought without being a customer.
+        claims: Which of e-mail address and phone number identify the customer from the start. One that people typed
+            about themselves does not until it is proved: whoever types an address is not its owner.
     """
 
     profile: CustomerProfile
@@ -59,6 +65,7 @@ class NewCustomer:
     external_ids: Mapping[str, str] = field(default_factory=dict)
     user_id: UUID | None = None
     is_guest: bool = False
+    claims: frozenset[ContactKind] = every_contact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +89,7 @@ class RetailCustomer(CustomerProfile):
         last_activity_at: The last order, or the last thing done with a mail.
         version: Counts the changes of editable fields.
         is_guest: Whether the person bought as a guest, and has not claimed the record yet by proving an address.
+        merged_into: The record that this one became part of; it holds nothing itself any more.
     """
 
     id: UUID
@@ -96,6 +104,7 @@ class RetailCustomer(CustomerProfile):
     updated_at: datetime
     deleted_at: datetime | None
     erased_at: datetime | None
+    merged_into: UUID | None
     total_orders: int
     total_spent: Decimal
     first_order_date: datetime | None

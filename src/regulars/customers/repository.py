@@ -64,8 +64,8 @@ class RetailCustomerRepository(
         assert customer is not None, "INSERT without ON CONFLICT returns its row"  # noqa: S101
         return customer
 
-    async def link_login(self, customer_id: UUID, user_id: UUID) -> None:
-        """Write down which login belongs to a customer."""
+    async def link_login(self, customer_id: UUID, user_id: UUID | None) -> None:
+        """Write down which login belongs to a customer; None for none."""
         await self._execute("UPDATE customers SET user_id = %s WHERE id = %s", [user_id, customer_id])
 
     async def mark_email_verified(self, customer_id: UUID, *, now: datetime) -> None:
@@ -169,9 +169,6 @@ class RetailCustomerRepository(
 
 
 def _claims_of(new: NewCustomer, number: CustomerNumber) -> dict[str, str]:
-    claims: dict[str, str] = {"number": number}
-    if new.profile.email:
-        claims["email"] = new.profile.email
-    if new.profile.phone:
-        claims["phone"] = new.profile.phone
+    contacts = {"email": new.profile.email, "phone": new.profile.phone}
+    claims = {"number": str(number)} | {kind: value for kind, value in contacts.items() if value and kind in new.claims}
     return claims | {f"ext:{source}": external_id for source, external_id in new.external_ids.items()}

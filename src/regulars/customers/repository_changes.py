@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.sql import SQL, Composed, Identifier, Placeholder
 
 from regulars.customers.errors import EmailTaken, PhoneTaken
-from regulars.customers.models import CustomerState, RetailCustomer, TagChange
+from regulars.customers.models import ContactKind, CustomerState, RetailCustomer, TagChange
 from regulars.customers.repository_columns import select_customer
 from regulars.kit.database import Repository
 from regulars.kit.errors import Refusal
@@ -29,7 +29,7 @@ class CustomerChangesRepository(Repository):
     """What changes customers. Whoever changes one customer has locked it; changes for many lock for themselves."""
 
     async def update_customer(
-        self, customer_id: UUID, changes: Mapping[str, object], *, at: datetime
+        self, customer_id: UUID, changes: Mapping[str, object], *, at: datetime, is_typed: bool = False
     ) -> RetailCustomer:
         """Write changed fields of a profile. An address or number that changes is no longer proved.
 
@@ -37,12 +37,17 @@ class CustomerChangesRepository(Repository):
             customer_id: A customer that is locked.
             changes: The fields that are to be different, at least one; identifiers in their normal form.
             at: When.
+            is_typed: Whether people wrote it about themselves: a new address or number then identifies nobody before it
+                is proved, and the one before goes on identifying the customer until then.
 
         Raises:
             EmailTaken, PhoneTaken: another customer has it; nothing was written.
         """
         identifiers = {kind: changes[kind] for kind in ("email", "phone") if kind in changes}
-        if identifiers:
+        if identifiers and is_typed:
+            await self._require_free(customer_id, identifiers)
+            await self.drop_claims(customer_id, [kind for kind, value in identifiers.items() if value is None])
+        elif identifiers:
             await self._move_claims(customer_id, identifiers, at)
         unproved = {_is_verified[kind]: False for kind in identifiers}
         return await self._update(customer_id, {**changes, **unproved}, at, [SQL("version = version + 1")])
@@ -128,6 +133,37 @@ class CustomerChangesRepository(Repository):
         assert updated is not None, "the customer is locked"  # noqa: S101
         return updated
 
+    async def drop_claims(self, customer_id: UUID, kinds: Sequence[str]) -> None:
+        """Let an address or number identify a customer no more."""
+        if kinds:
+            await self._execute(
+                "DELETE FROM customer_identifiers WHERE customer_id = %s AND kind = ANY(%s)", [customer_id, list(kinds)]
+            )
+
+    async def find_owner(self, kind: str, value: str) -> UUID | None:
+        """The customer whom an address or number identifies; a guest's is still to be had by whoever proves it."""
+        owner_id: UUID | None = await self._value(
+            """
+            SELECT c.id FROM customer_identifiers i JOIN customers c ON c.id = i.customer_id
+            WHERE i.kind = %s AND i.value = %s AND NOT c.is_guest
+            """,
+            [kind, value],
+        )
+        return owner_id
+
+    async def _require_free(self, customer_id: UUID, identifiers: Mapping[str, object]) -> None:
+        for kind, value in identifiers.items():
+            if value is not None and await self.find_owner(kind, str(value)) not in {None, customer_id}:
+                raise taken[kind]
+
+    async def claim(self, customer_id: UUID, kind: ContactKind, value: str, *, at: datetime) -> None:
+        """Let an address or number that was proved identify a customer, instead of the one before.
+
+        Raises:
+            EmailTaken, PhoneTaken: it identifies another customer; nothing was written.
+        """
+        await self._move_claims(customer_id, {kind: value}, at)
+
     async def _move_claims(self, customer_id: UUID, identifiers: Mapping[str, object], at: datetime) -> None:
         """Claim what identifies the customer from now on, then let go of what did before.
 
@@ -137,11 +173,12 @@ class CustomerChangesRepository(Repository):
         async with self._connection.transaction():
             claimed = await self._rows(
                 """
-                INSERT INTO customer_identifiers (kind, value, customer_id, created_at)
+                INSERT INTO customer_identifiers AS held (kind, value, customer_id, created_at)
                 SELECT claim.kind, claim.value, %(customer_id)s, %(at)s
                 FROM unnest(%(kinds)s::text[], %(values)s::text[]) AS claim (kind, value)
                 ORDER BY claim.kind, claim.value
-                ON CONFLICT DO NOTHING
+                ON CONFLICT (kind, value) DO UPDATE SET created_at = held.created_at
+                WHERE held.customer_id = excluded.customer_id
                 RETURNING kind
                 """,
                 {"kinds": list(wanted), "values": list(wanted.values()), "customer_id": customer_id, "at": at},

@@ -21,7 +21,7 @@ mail_comes_back = SQL("g.bounced_email = c.email AND g.bounced_at > coalesce(g.l
 # A full run confirms every score, although it writes only those that changed.
 _columns = SQL("""
     c.id, c.customer_number, {profile}, c.is_guest, c.is_active, c.is_email_verified, c.is_phone_verified, c.user_id,
-    c.version, c.created_at, c.updated_at, c.deleted_at, c.erased_at,
+    c.version, c.created_at, c.updated_at, c.deleted_at, c.erased_at, c.merged_into,
     coalesce(m.total_orders, 0) AS total_orders,
     coalesce(m.net_spent, 0) AS total_spent,
     m.first_order_at AS first_order_date,

@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from regulars.customers.access import is_masked_for, require_filters_allowed, require_visible
-from regulars.customers.contact_proofs import ContactProofs
 from regulars.customers.events import CustomerCreated
 from regulars.customers.identifiers import CustomerNumber, Email
 from regulars.customers.models import NewCustomer, RetailCustomer
-from regulars.customers.repository_verifications import Verification
 from regulars.customers.schemas import RetailCustomerCreate, RetailCustomerListResponse, RetailCustomerResponse
 from regulars.customers.schemas_search import RetailCustomerSearchFilters
-from regulars.customers.schemas_verification import RetailCustomerVerification, VerificationResult
 from regulars.customers.service_bulk import CustomerBulkChanges
 from regulars.customers.service_export import CustomerExport
 from regulars.customers.service_lifecycle import CustomerLifecycle
@@ -58,19 +55,6 @@ class RetailCustomerService(CustomerLifecycle, CustomerBulkChanges, CustomerExpo
         """A customer by e-mail address; refuses as `get_customer()` does."""
         customer = await self._customers.get_by_email(email)
         return await self._revealed(customer, by, "get_customer_by_email", scope="customers:lookup")
-
-    async def verify_email(
-        self, customer_id: UUID, proof: RetailCustomerVerification, by: Principal | None
-    ) -> VerificationResult:
-        """Accept the proof of an e-mail address. See `ContactProofs.prove_email()`."""
-        return await ContactProofs(self._connection, self._settings, self._clock).prove_email(customer_id, proof, by)
-
-    async def verify_phone(
-        self, customer_id: UUID, proof: RetailCustomerVerification, by: Principal, *, counted: Verification | None
-    ) -> VerificationResult:
-        """Accept the proof of a phone number. See `ContactProofs.prove_phone()`, and the flow that counts before."""
-        proofs = ContactProofs(self._connection, self._settings, self._clock)
-        return await proofs.prove_phone(customer_id, proof, by, counted)
 
     async def search_customers(
         self, filters: RetailCustomerSearchFilters, by: Principal

@@ -32,6 +32,10 @@ class CustomerServiceBase:
     def _shown(self, customer: RetailCustomer, by: Principal) -> RetailCustomerResponse:
         return RetailCustomerResponse.of(customer, self._settings, masked=is_masked_for(customer, by))
 
+    async def show(self, customer_id: UUID, *, by: Principal) -> RetailCustomerResponse:
+        """The record of a customer whom the caller has just changed, as it is now."""
+        return self._shown(await self._customers.get(customer_id), by)
+
     async def _audit(
         self,
         action: str,

@@ -30,7 +30,8 @@ class CustomerLifecycle(CustomerServiceBase):
     ) -> RetailCustomerResponse:
         """Change the fields that were sent and differ; if none does, the record stays as it is, version and all.
 
-        Who proved an address or a number that the change takes away is told so there.
+        Who proved an address or a number that the change takes away is told so there. What customers write about
+        themselves identifies them only once it is proved; until then the address and number of before do.
 
         Args:
             customer_id: Whose profile.
@@ -57,7 +58,9 @@ class CustomerLifecycle(CustomerServiceBase):
         _check_reachable(before, changes)
         if "referrer_customer_id" in changes:
             await self._check_other_referrer(customer_id, update.referrer_customer_id)
-        after = await self._customers.update_customer(customer_id, changes, at=self._clock.now())
+        after = await self._customers.update_customer(
+            customer_id, changes, at=self._clock.now(), is_typed=not by.may("customers:write")
+        )
         await self._audit("update_customer", by, customer_id, fields=sorted(changes))
         await self._tell(CustomerUpdated(customer_id=customer_id, fields=sorted(changes)))
         if changes.keys() & {"email", "phone"}:
@@ -89,7 +92,7 @@ class CustomerLifecycle(CustomerServiceBase):
         """
         customer = await self._lock_visible(customer_id, by, "customers:status")
         now, deleted_at = self._clock.now(), customer.deleted_at
-        if deleted_at is not None and now >= deleted_at + deletion_undo:
+        if customer.merged_into or (deleted_at is not None and now >= deleted_at + deletion_undo):
             raise NotFound
         if deleted_at is not None or not customer.is_active:
             customer = await self._customers.set_active(customer_id, is_active=True, at=now)

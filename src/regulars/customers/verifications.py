@@ -29,10 +29,11 @@ from regulars.customers.repository_verifications import (
     VerificationKind,
     VerificationRepository,
 )
+from regulars.customers.sending_caps import SendingCaps, SendingLimits
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.keyed_hashes import KeyedHashes
-from regulars.kit.ratelimit import RateLimit, RateLimiter, Window
+from regulars.kit.settings import Settings
 
 lives: Final[Mapping[VerificationKind, timedelta]] = {
     "email": timedelta(hours=24),
@@ -47,9 +48,6 @@ lives: Final[Mapping[VerificationKind, timedelta]] = {
 most_attempts: Final = 5
 code_digits: Final = 6
 
-sends_to_an_address = RateLimit("send", (Window(3, timedelta(minutes=15)), Window(10, timedelta(days=1))))
-"""Whatever the purpose: it protects the mailbox or telephone of somebody who perhaps never asked."""
-
 
 @dataclass(frozen=True)
 class ArmedVerification:
@@ -62,9 +60,10 @@ class ArmedVerification:
 class Verifications:
     """Begins, sends and checks proofs in the caller's transaction."""
 
-    def __init__(self, connection: Connection, hashes: KeyedHashes, clock: Clock) -> None:
+    def __init__(self, connection: Connection, settings: Settings, clock: Clock) -> None:
+        hashes = KeyedHashes.from_settings(settings)
         self._proofs = VerificationRepository(connection)
-        self._limiter = RateLimiter(connection, hashes, clock)
+        self._limits = SendingLimits(connection, hashes, clock, SendingCaps.of(settings))
         self._hashes = hashes
         self._clock = clock
 
@@ -80,10 +79,11 @@ class Verifications:
             Its id, for the job that sends it.
 
         Raises:
-            RateLimited: this address was sent to 3 times in 15 minutes or 10 times in a day.
+            RateLimited: this address was sent to 3 times in 15 minutes or 10 times in a day, or the customer or the
+                shop has sent as much in a day as the settings allow.
         """
         now = self._clock.now()
-        await self._limiter.take(sends_to_an_address, address)
+        await self._limits.take(kind, subject_id, address)
         return await self._proofs.replace(kind, subject_id, address, now=now, expires_at=now + lives[kind])
 
     async def arm(self, verification_id: UUID) -> ArmedVerification | None:

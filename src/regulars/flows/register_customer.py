@@ -3,6 +3,7 @@
 The transactions are opened here, because none may be held while a password is hashed.
 """
 
+from dataclasses import replace
 from uuid import UUID
 
 from regulars.accounts.enrolment import Enrolment
@@ -11,8 +12,7 @@ from regulars.accounts.repository import UserRepository
 from regulars.customers.contact_proofs import ContactProofs
 from regulars.customers.errors import EmailTaken, InvalidOrExpiredToken, PhoneTaken
 from regulars.customers.events import CustomerCreated, CustomerVerified
-from regulars.customers.identifiers import Email
-from regulars.customers.models import NewCustomer, RetailCustomer
+from regulars.customers.models import ContactKind, NewCustomer, RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.schemas import RetailCustomerResponse
 from regulars.customers.service import RetailCustomerService
@@ -24,13 +24,13 @@ from regulars.kit.audit import record_audit
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
 from regulars.kit.events import record_events
-from regulars.kit.keyed_hashes import KeyedHashes
 from regulars.kit.queue import enqueue
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.service import LoyaltyService
 from regulars.privacy.consents import ConsentJournal
 from regulars.privacy.erased_people import lasting_hashes, was_erased
+from regulars.privacy.models_consents import flags
 
 
 class RegistrationFlow:
@@ -45,11 +45,11 @@ class RegistrationFlow:
     async def register_customer(self, data: RetailCustomerRegistration) -> RetailCustomerResponse | None:
         """Make a customer at once, or keep the wish until the mailbox is proved.
 
-        Who has bought as a guest under the address gets that record, so the mailbox is proved before.
+        Address and number that are typed here identify nobody before they are proved. Whether somebody has bought as a
+        guest with them makes no difference to the answer: the proof brings the two records together.
 
         Returns:
-            The customer; None where the mailbox is to be proved first. Where registration is private, that is always
-            so, with the same work for known and unknown addresses.
+            The customer; None where registration is private: with the same work for known and unknown addresses.
 
         Raises:
             WeakPassword: the password is easy to guess.
@@ -65,7 +65,6 @@ class RegistrationFlow:
             RetailCustomerService(connection, self._settings, self._clock).check_date_of_birth(data.date_of_birth)
             if at_once:
                 await _require_free(connection, data)
-                at_once = await Guests(connection, self._clock).find(data.email) is None
         hashed = await self._hashing.hash(data.password)
         async with self._database.transaction() as connection:
             if not at_once:
@@ -82,7 +81,7 @@ class RegistrationFlow:
             InvalidOrExpiredToken: the token does not pass, or the address has a customer by now.
         """
         async with self._database.transaction() as connection:
-            verifications = Verifications(connection, KeyedHashes.from_settings(self._settings), self._clock)
+            verifications = Verifications(connection, self._settings, self._clock)
             proof = await verifications.spend_token("registration", token)
             waiting = await RegistrationRepository(connection).take(proof.subject_id)
             if waiting is None:
@@ -107,16 +106,22 @@ class RegistrationFlow:
         if guest:
             created = await guests.complete(guest, data)
         else:
-            created = await customers.create_customer(NewCustomer(data.profile(), now, self._clock.day_of(now)))
+            claims: frozenset[ContactKind] = frozenset({"email"} if has_proved_email else ())
+            profile = data.profile()
+            if not has_proved_email:  # what is granted waits for the proof
+                profile = replace(profile, email_marketing_consent=False, sms_marketing_consent=False)
+            new = NewCustomer(profile, now, self._clock.day_of(now), claims=claims)
+            created = await customers.create_customer(new)
             await record_events(connection, now, CustomerCreated(customer_id=created.id, by_registration=True))
         user = await Enrolment(connection, self._clock).create_user(
             data.email, hashed, role="customer", customer_id=created.id
         )
         await customers.link_login(created.id, user.id)
-        await ConsentJournal(connection, self._clock).follow_flags([created.id], source="registration", by=None)
         if has_proved_email:
             await customers.mark_email_verified(created.id, now=now)
             await record_events(connection, now, CustomerVerified(customer_id=created.id, channel="email"))
+        said = {channel: bool(getattr(data, name)) for channel, name in flags.items() if name in data.model_fields_set}
+        await ConsentJournal(connection, self._clock).state(created.id, said, source="registration", by=None)
         # Once per person: who was erased and comes back has had it.
         if not await was_erased(connection, self._settings, email=created.email, phone=created.phone):
             await LoyaltyService(connection, self._settings, self._clock).give_welcome_bonus(
@@ -152,7 +157,7 @@ class RegistrationFlow:
             now=now,
             expires_at=now + 2 * lives["registration"],  # the mail may wait, and its link lives from the sending
         )
-        verifications = Verifications(connection, KeyedHashes.from_settings(self._settings), self._clock)
+        verifications = Verifications(connection, self._settings, self._clock)
         verification_id = await verifications.begin("registration", registration_id, data.email)
         await enqueue(connection, "send_registration_proof", verification_id=str(verification_id))
 
@@ -166,7 +171,7 @@ async def arm_registration(
         The address and the token of the link; no token where the address is known: then its owner is told, and the
         registration is forgotten. None if there is nothing to send.
     """
-    armed = await Verifications(connection, KeyedHashes.from_settings(settings), clock).arm(verification_id)
+    armed = await Verifications(connection, settings, clock).arm(verification_id)
     if armed is None:
         return None
     address = armed.verification.address
@@ -180,13 +185,12 @@ async def _is_known(connection: Connection, email: str) -> bool:
     """Whether a login or a customer has the address. Nobody knows a guest, who may still become a customer."""
     if await UserRepository(connection).get_by_email(email) is not None:
         return True
-    customer = await RetailCustomerRepository(connection).get_by_email(Email(email))
-    return customer is not None and not customer.is_guest
+    return await RetailCustomerRepository(connection).find_owner("email", email) is not None
 
 
 async def _require_free(connection: Connection, data: RetailCustomerRegistration) -> None:
     """Spare the work of hashing where the end is plain already; what happens meanwhile is found when it is written."""
     if await _is_known(connection, data.email):
         raise EmailTaken
-    if data.phone and await RetailCustomerRepository(connection).find_claim("phone", data.phone):
+    if data.phone and await RetailCustomerRepository(connection).find_owner("phone", data.phone):
         raise PhoneTaken

@@ -16,7 +16,10 @@ _unasked = "If you did not ask for this, do nothing."
 def email_proof(settings: Settings, address: str, customer_id: UUID, token: str) -> Mail:
     """The link that proves an address."""
     way = _way(settings, "verify-email", customer_id=str(customer_id), token=token)
-    text = f"Please confirm that this is your e-mail address:\n\n{way}\n\nThis works once, for 24 hours. {_unasked}\n"
+    text = (
+        f"Please confirm that this is your e-mail address:\n\n{way}\n\nThis works once, for 24 hours. Whoever opened"
+        f" the account will then see what was bought under this address. {_unasked}\n"
+    )
     return Mail(address, f"{settings.brand_name}: confirm your e-mail address", text)
 
 

@@ -13,7 +13,6 @@ from regulars.flows.register_customer import arm_registration
 from regulars.jobs import letters
 from regulars.jobs.toolbox import Toolbox
 from regulars.kit.errors import OperatorError
-from regulars.kit.keyed_hashes import KeyedHashes
 
 
 async def send_email_verification(toolbox: Toolbox, verification_id: str) -> None:
@@ -76,6 +75,5 @@ async def send_password_reset(toolbox: Toolbox, verification_id: str) -> None:
 
 
 async def _arm(toolbox: Toolbox, verification_id: str) -> ArmedVerification | None:
-    hashes = KeyedHashes.from_settings(toolbox.settings)
     async with toolbox.database.transaction() as connection:
-        return await Verifications(connection, hashes, toolbox.clock).arm(UUID(verification_id))
+        return await Verifications(connection, toolbox.settings, toolbox.clock).arm(UUID(verification_id))

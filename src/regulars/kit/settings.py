@@ -126,6 +126,27 @@ class Settings(BaseSettings):
         le=_largest_count,
         description="How many people may register from one client address in an hour.",
     )
+    texts_per_customer_per_day: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="How many codes are texted for one customer in 24 hours, whatever the number.",
+    )
+    mails_per_customer_per_day: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="How many links to prove an address are mailed for one customer in 24 hours, whatever the address.",
+    )
+    texts_per_day: int = Field(
+        default=1000, ge=1, le=_largest_count, description="How many codes are texted in a store day altogether."
+    )
+    mails_per_day: int = Field(
+        default=20_000,
+        ge=1,
+        le=_largest_count,
+        description="How many links to prove an address or to set a password are mailed in a store day altogether.",
+    )
     session_check_seconds: float = Field(
         default=5,
         ge=0,

@@ -236,6 +236,19 @@ class LoyaltyTransactionRepository(PostingRepository):
         )
         return found
 
+    async def has_history(self, customer_id: UUID) -> bool:
+        """Whether anything but a welcome bonus and its expiry was written for the customer, or a tier set by hand."""
+        found: bool = await self._value(
+            """
+            SELECT EXISTS (SELECT FROM loyalty_transactions
+                           WHERE customer_id = %(id)s AND transaction_type <> 'EXPIRED'
+                               AND NOT (transaction_type = 'EARNED' AND coalesce(rule, '') = 'welcome'))
+                OR EXISTS (SELECT FROM loyalty_tier_changes WHERE customer_id = %(id)s AND is_manual)
+            """,
+            {"id": customer_id},
+        )
+        return found
+
     async def get_lot_uses(self, transaction: LoyaltyTransaction) -> list[LotUse]:
         """What a redemption took from each lot, in the order of use."""
         return await self._all(

@@ -23,6 +23,20 @@ class WelcomeBonusRepository(Repository):
         )
         return taken == len(contacts)
 
+    async def hand_over(self, source: UUID, target: UUID) -> None:
+        """Note the contacts that were welcomed as one customer's as another's."""
+        rows = await self._rows(
+            "DELETE FROM welcome_bonuses WHERE customer_id = %s RETURNING contact_hash, given_at", [source]
+        )
+        await self._execute(
+            """
+            INSERT INTO welcome_bonuses (contact_hash, customer_id, given_at)
+            SELECT contact_hash, %(target)s, given_at
+            FROM unnest(%(hashes)s::bytea[], %(times)s::timestamptz[]) AS moved (contact_hash, given_at)
+            """,
+            {"target": target, "hashes": [row[0] for row in rows], "times": [row[1] for row in rows]},
+        )
+
     async def purge(self, erased_before: datetime, *, at_most: int) -> int:
         """Forget the contacts of people who were erased before an instant; how many."""
         return await self._execute(

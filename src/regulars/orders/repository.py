@@ -80,6 +80,11 @@ class OrderRepository(Repository):
             rows = await self._rows("SELECT customer_id, id FROM orders WHERE id = %s", [key])
         return (rows[0][0], rows[0][1]) if rows else None
 
+    async def has_orders(self, customer_id: UUID) -> bool:
+        """Whether a customer ever ordered, whatever became of it."""
+        found: bool = await self._value("SELECT EXISTS (SELECT FROM orders WHERE customer_id = %s)", [customer_id])
+        return found
+
     async def get(self, customer_id: UUID, order_id: UUID) -> Order | None:
         """An order of a customer."""
         statement = SQL("SELECT {} FROM orders WHERE customer_id = %s AND id = %s").format(order_columns)

@@ -104,6 +104,23 @@ class CustomerPreferenceRepository(Repository):
         )
         return count
 
+    async def move(self, source: UUID, target: UUID) -> None:
+        """Give one customer's preferences to another; of two under one type and key the one that changed last stays."""
+        await self._execute(
+            """
+            INSERT INTO customer_preferences AS p
+                (customer_id, id, preference_type, preference_key, preference_value, version, created_at, updated_at)
+            SELECT %(target)s, id, preference_type, preference_key, preference_value, version, created_at, updated_at
+            FROM customer_preferences WHERE customer_id = %(source)s
+            ON CONFLICT (customer_id, preference_type, preference_key) DO UPDATE
+                SET preference_value = excluded.preference_value, version = p.version + 1,
+                    updated_at = excluded.updated_at
+                WHERE p.updated_at < excluded.updated_at
+            """,
+            {"source": source, "target": target},
+        )
+        await self.delete_all_customer_preferences(source)
+
     async def delete_preference(self, customer_id: UUID, preference_id: UUID) -> None:
         """Delete a preference of a customer."""
         await self._execute(

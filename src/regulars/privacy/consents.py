@@ -1,6 +1,6 @@
 """What customers allow: one writer of events for one customer and for many, and what callers may do and see."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
@@ -24,12 +24,18 @@ from regulars.privacy.models_consents import (
     ConsentChannel,
     ConsentEvent,
     ConsentKey,
+    ConsentPurpose,
     ConsentStatement,
     LastConsent,
     LastWord,
+    contact_changed,
+    contact_fields,
+    merged,
 )
 from regulars.privacy.repository_consents import ConsentRepository
 from regulars.privacy.schemas_consents import ConsentChange
+
+_granted = ConsentAction.GRANTED
 
 
 class ConsentJournal:
@@ -51,20 +57,21 @@ class ConsentJournal:
         Args:
             statements: About customers who are there and locked; no time that is told lies in the future.
             by: Who reports it; None for the program itself.
-            erased: Who was erased; needed unless everything was said just now, which no erasure can follow.
+            erased: Who was erased; needed for grants that were not given just now, which an erasure can have followed.
 
         Returns:
             What became of each.
         """
         now = self._clock.now()
         customer_ids = sorted({statement.customer_id for statement in statements})
-        last = {each.key: each for each in await self._consents.get_last_consents(customer_ids)}
+        last = await self._last(customer_ids)
         known = _Known(
             await self._consents.find_known(statements),
             {(each.key, each.source): each for each in await self._consents.get_last_words(statements)},
             {} if erased is None else await erased.erased_at(customer_ids),
         )
-        assert erased or all(each.when == "now" for each in statements), "may be older than an erasure"  # noqa: S101
+        may_be_older = any(each.when != "now" and each.action == _granted for each in statements)
+        assert erased or not may_be_older, "a grant may be older than an erasure"  # noqa: S101
         decisions = [_decided(statement, last, known, now) for statement in statements]
         written = [
             (statement, decision.occurred_at)
@@ -74,7 +81,8 @@ class ConsentJournal:
         if written:
             await self._consents.append(written, by=by, at=now)
             await self._consents.project(customer_ids, at=now)
-            await record_events(self._connection, now, *_told(statements, decisions))
+            waiting = {each.key for each in await self._consents.find_waiting(customer_ids)}
+            await record_events(self._connection, now, *_told(statements, decisions, waiting))
         return [decision.outcome for decision in decisions]
 
     async def follow_flags(self, customer_ids: Sequence[UUID], *, source: str, by: Principal | None) -> None:
@@ -92,6 +100,97 @@ class ConsentJournal:
         ]
         if statements:
             await self.record(statements, by=by)
+            await self._consents.project(customer_ids, at=self._clock.now())
+
+    async def state(
+        self, customer_id: UUID, said: Mapping[ConsentChannel, bool], *, source: str, by: Principal | None
+    ) -> None:
+        """Write down what a form said about channels, and bring the flags, which it may have set already, in line.
+
+        Silence and a refusal of what nobody granted are nothing new.
+        """
+        granted = {key[2] for key, last in (await self._last([customer_id])).items() if last.action == _granted}
+        statements = [
+            ConsentStatement(
+                customer_id=customer_id,
+                channel=channel,
+                action=_granted if is_granted else ConsentAction.WITHDRAWN,
+                when="now",
+                source=source,
+            )
+            for channel, is_granted in said.items()
+            if is_granted or channel in granted
+        ]
+        if statements:
+            await self.record(statements, by=by)
+        await self._consents.project([customer_id], at=self._clock.now())
+
+    async def give_up_contact(self, before: RetailCustomer, channels: Collection[ConsentChannel]) -> None:
+        """End what was granted for an address or number that a customer has no more.
+
+        Whoever objected to messages there stays on the list of those who must not be written to.
+
+        Args:
+            before: The customer before the change.
+            channels: Those that go to another address or number now.
+        """
+        for channel in channels:
+            if address := getattr(before, contact_fields[channel]):
+                await self._consents.keep_suppressed(before.id, channel, address, at=self._clock.now())
+        lost = dict.fromkeys(channels, False)
+        await self.state(before.id, lost, source=contact_changed, by=None)
+
+    async def find_waiting(self, customer_id: UUID) -> list[LastConsent]:
+        """Grants that wait until the customer proves the address or number."""
+        return await self._consents.find_waiting([customer_id])
+
+    async def release(self, customer_id: UUID, waiting: Sequence[LastConsent]) -> None:
+        """Let grants hold whose address or number has been proved.
+
+        Args:
+            customer_id: A customer that is locked.
+            waiting: What `find_waiting()` answered before the proof.
+        """
+        now = self._clock.now()
+        await self._consents.project([customer_id], at=now)
+        still = {each.channel for each in await self._consents.find_waiting([customer_id])}
+        held = [each for each in waiting if each.channel not in still]
+        await record_events(
+            self._connection,
+            now,
+            *(
+                ConsentChanged(
+                    customer_id=customer_id,
+                    purpose=ConsentPurpose(each.purpose),
+                    channel=ConsentChannel(each.channel),
+                    action=_granted,
+                )
+                for each in held
+            ),
+        )
+
+    async def move(self, source: UUID, target: UUID, *, erased: ErasedPeople) -> None:
+        """Write down for one customer what another said last, at the time of then; the other takes it back."""
+        said = (await self._last([source])).values()
+        statements = [
+            ConsentStatement(
+                customer_id=target,
+                channel=ConsentChannel(last.channel),
+                action=ConsentAction(last.action),
+                when=last.occurred_at,
+                source=merged,
+                purpose=ConsentPurpose(last.purpose),
+                policy_version=last.policy_version,
+                text_hash=last.text_hash,
+            )
+            for last in said
+        ]
+        if statements:
+            await self.record(statements, by=None, erased=erased)
+        await self.state(source, dict.fromkeys(ConsentChannel, False), source=merged, by=None)
+
+    async def _last(self, customer_ids: Sequence[UUID]) -> dict[ConsentKey, LastConsent]:
+        return {each.key: each for each in await self._consents.get_last_consents(customer_ids)}
 
 
 class ConsentService:
@@ -106,8 +205,8 @@ class ConsentService:
 
     async def get_consents(
         self, customer_id: UUID, *, before: tuple[datetime, int] | None, limit: int, by: Principal
-    ) -> tuple[RetailCustomer, list[ConsentEvent]]:
-        """A customer with the flags of now, and a part of the history, newest first.
+    ) -> tuple[RetailCustomer, list[ConsentEvent], list[LastConsent]]:
+        """A customer with the flags of now, a part of the history, newest first, and the grants that wait for a proof.
 
         Raises:
             NotFound, CustomerErased: there is no such customer, for this caller.
@@ -117,7 +216,8 @@ class ConsentService:
         require_visible(customer, by, "consent:read")
         if by.sees_identifiers():
             await self._audit("get_consents", by, customer_id)
-        return customer, await self._consents.get_history(customer_id, before=before, limit=limit)
+        history = await self._consents.get_history(customer_id, before=before, limit=limit)
+        return customer, history, await self._consents.find_waiting([customer_id])
 
     async def record_consent(self, customer_id: UUID, change: ConsentChange, *, by: Principal) -> None:
         """Write down a grant or a withdrawal; what was said already is not written again.
@@ -132,9 +232,14 @@ class ConsentService:
             await self._audit("record_consent", by, customer_id, fields=[change.channel])
 
     async def unsubscribe(self, customer_id: UUID, channel: ConsentChannel) -> None:
-        """Withdraw a consent for whoever holds the link; nothing tells whether there is such a customer."""
+        """Withdraw a consent for whoever holds the link; nothing tells whether there is such a customer.
+
+        A link that was mailed to a record which became part of another is about that one.
+        """
         try:
             customer = await self._customers.lock(customer_id)
+            if customer.merged_into is not None:
+                customer = await self._customers.lock(customer_id := customer.merged_into)
         except NotFound:
             return
         if customer.erased_at is None:
@@ -240,7 +345,10 @@ def _decided(
     return decision
 
 
-def _told(statements: Sequence[ConsentStatement], decisions: Sequence[Decision]) -> list[ConsentChanged]:
+def _told(
+    statements: Sequence[ConsentStatement], decisions: Sequence[Decision], waiting: Collection[ConsentKey]
+) -> list[ConsentChanged]:
+    """The events of what holds now; a grant that waits for a proof has its event when it is proved."""
     return [
         ConsentChanged(
             customer_id=statement.customer_id,
@@ -249,5 +357,5 @@ def _told(statements: Sequence[ConsentStatement], decisions: Sequence[Decision])
             action=statement.action,
         )
         for statement, decision in zip(statements, decisions, strict=True)
-        if decision.is_in_force
+        if decision.is_in_force and not (statement.action == _granted and statement.key in waiting)
     ]

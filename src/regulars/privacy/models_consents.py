@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
 
@@ -35,6 +35,18 @@ flags: Mapping[ConsentChannel, str] = {
     ConsentChannel.PUSH: "push_notification_consent",
 }
 """The fields of a customer that say whether marketing is allowed now: projections of the last event of a channel."""
+
+contact_fields: Mapping[ConsentChannel, Literal["email", "phone"]] = {
+    ConsentChannel.EMAIL: "email",
+    ConsentChannel.SMS: "phone",
+}
+"""Where messages of a channel go. Push messages go to no address that we know."""
+
+contact_changed: Final = "contact-changed"
+"""Source of the events that end a consent because the address or number it was given for is the customer's no more."""
+
+merged: Final = "merged-record"
+"""Source of what another record of the same person said, which became part of this one."""
 
 When: TypeAlias = datetime | Literal["now", "unknown"]
 """When somebody consented: told by whoever reports it, this very moment, or nobody knows any more."""

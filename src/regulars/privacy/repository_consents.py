@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Literal
 
 from regulars.customers.repository_columns import mail_comes_back
 from regulars.kit.database import Repository
@@ -20,6 +20,7 @@ from regulars.privacy.models_consents import (
     LastConsent,
     LastWord,
     Suppression,
+    contact_changed,
 )
 
 read_at_once = 1_000
@@ -32,6 +33,15 @@ _last_consents = SQL("""
     ORDER BY customer_id, purpose, channel, occurred_at DESC, seq DESC
 """)
 
+# Of a channel in `{channel}`: whether the address or number of customer `c` identifies nobody, because it was typed and
+# not proved. What is granted for it waits. Where there is none, there is nothing to prove either.
+_is_unproved = SQL("""(
+    CASE {channel} WHEN 'email' THEN c.email WHEN 'sms' THEN c.phone END IS NOT NULL AND NOT EXISTS (
+        SELECT FROM customer_identifiers AS held WHERE held.customer_id = c.id
+            AND held.kind = CASE {channel} WHEN 'email' THEN 'email' ELSE 'phone' END
+            AND held.value = CASE {channel} WHEN 'email' THEN c.email ELSE c.phone END
+    )
+)""")
 _flags_and_events = SQL("""
     SELECT c.id AS customer_id, flag.channel, flag.is_granted
     FROM customers c
@@ -42,9 +52,15 @@ _flags_and_events = SQL("""
     ) AS flag (channel, is_granted)
     LEFT JOIN ({last}) AS last
         ON last.customer_id = c.id AND last.purpose = 'marketing' AND last.channel = flag.channel
-    WHERE c.id = ANY(%(ids)s) AND flag.is_granted <> (coalesce(last.action, 'withdrawn') = 'granted')
+    WHERE c.id = ANY(%(ids)s)
+        AND flag.is_granted <> (coalesce(last.action, 'withdrawn') = 'granted' AND NOT {is_unproved})
     ORDER BY c.id, flag.channel
-""").format(last=_last_consents)
+""").format(last=_last_consents, is_unproved=_is_unproved.format(channel=SQL("flag.channel")))
+_waiting = SQL("""
+    SELECT last.* FROM ({last}) AS last JOIN customers AS c ON c.id = last.customer_id
+    WHERE last.action = 'granted' AND {is_unproved}
+    ORDER BY last.channel
+""").format(last=_last_consents, is_unproved=_is_unproved.format(channel=SQL("last.channel")))
 
 # Whoever may not be written to for several reasons is listed with the one that lasts longest.
 _suppressed: Mapping[ConsentChannel, tuple[SQL, SQL]] = {
@@ -52,12 +68,13 @@ _suppressed: Mapping[ConsentChannel, tuple[SQL, SQL]] = {
     ConsentChannel.SMS: (SQL("c.phone"), SQL("c.sms_marketing_consent")),
     ConsentChannel.PUSH: (SQL("NULL::text"), SQL("c.push_notification_consent")),
 }
+# What was objected to at an address holds there also when it is nobody's any more, until somebody grants it anew.
 _suppressions = SQL("""
     SELECT * FROM (
         SELECT {address} AS address, c.customer_number, CASE
             WHEN {comes_back} THEN 'bounced'
             WHEN last.action = 'withdrawn' AND last.source = 'spam-complaint' THEN 'complained'
-            WHEN last.action = 'withdrawn' THEN 'withdrawn'
+            WHEN last.action = 'withdrawn' AND last.source <> {contact_changed} THEN 'withdrawn'
             WHEN NOT {flag} THEN 'not_granted'
             WHEN NOT c.is_active OR c.deleted_at IS NOT NULL THEN 'inactive'
         END AS reason
@@ -69,11 +86,42 @@ _suppressions = SQL("""
             WHERE purpose = 'marketing' AND channel = %(channel)s
             ORDER BY customer_id, occurred_at DESC, seq DESC
         ) AS last ON last.customer_id = c.id
-        WHERE c.erased_at IS NULL AND ({address} IS NOT NULL OR %(channel)s = 'push')
+        WHERE c.erased_at IS NULL AND c.merged_into IS NULL AND ({address} IS NOT NULL OR %(channel)s = 'push')
+        UNION ALL
+        SELECT s.address, former.customer_number, s.reason
+        FROM suppressed_contacts AS s JOIN customers AS former ON former.id = s.customer_id
+        WHERE s.channel = %(channel)s AND NOT EXISTS (
+            SELECT FROM customer_identifiers AS held JOIN customers AS c ON c.id = held.customer_id
+            WHERE held.kind = CASE s.channel WHEN 'email' THEN 'email' ELSE 'phone' END AND held.value = s.address
+                AND {address} = s.address
+        )
     ) AS people
     WHERE reason IS NOT NULL
-    ORDER BY customer_number
+    ORDER BY customer_number, address
 """)
+_keep_suppressed = SQL("""
+    INSERT INTO suppressed_contacts (customer_id, channel, address, reason, suppressed_at)
+    SELECT %(id)s, %(channel)s, %(address)s, reason, %(at)s
+    FROM (
+        SELECT CASE
+            WHEN EXISTS (
+                SELECT FROM customer_engagement AS g
+                WHERE %(channel)s = 'email' AND g.customer_id = %(id)s AND g.bounced_email = %(address)s
+                    AND g.bounced_at > coalesce(g.last_delivered_at, '-infinity')
+            ) THEN 'bounced'
+            WHEN last.action = 'withdrawn' AND last.source = 'spam-complaint' THEN 'complained'
+            WHEN last.action = 'withdrawn' AND last.source <> {contact_changed} THEN 'withdrawn'
+        END AS reason
+        FROM (SELECT) AS this LEFT JOIN (
+            SELECT action, source FROM consent_events
+            WHERE customer_id = %(id)s AND purpose = 'marketing' AND channel = %(channel)s
+            ORDER BY occurred_at DESC, seq DESC LIMIT 1
+        ) AS last ON true
+    ) AS known
+    WHERE reason IS NOT NULL
+    ON CONFLICT (customer_id, channel, address) DO UPDATE
+    SET reason = excluded.reason, suppressed_at = excluded.suppressed_at
+""").format(contact_changed=Literal(contact_changed))
 
 
 class ConsentRepository(Repository):
@@ -170,7 +218,10 @@ class ConsentRepository(Repository):
         )
 
     async def project(self, customer_ids: Sequence[UUID], *, at: datetime) -> None:
-        """Bring the flags of customers to what their events say; a flag that changes counts as a change of profile."""
+        """Bring the flags of customers to what their events say; a flag that changes counts as a change of profile.
+
+        A grant does not hold as long as the address or number that it is for was only typed and never proved.
+        """
         await self._execute(
             SQL("""
                 UPDATE customers c
@@ -178,19 +229,27 @@ class ConsentRepository(Repository):
                     push_notification_consent = said.push, version = c.version + 1, updated_at = %(at)s
                 FROM (
                     SELECT customer_id,
-                        bool_or(channel = 'email' AND action = 'granted') AS email,
-                        bool_or(channel = 'sms' AND action = 'granted') AS sms,
+                        bool_or(channel = 'email' AND action = 'granted' AND NOT {is_unproved}) AS email,
+                        bool_or(channel = 'sms' AND action = 'granted' AND NOT {is_unproved}) AS sms,
                         bool_or(channel = 'push' AND action = 'granted') AS push
-                    FROM ({last}) AS last
+                    FROM ({last}) AS last JOIN customers AS c ON c.id = last.customer_id
                     WHERE purpose = 'marketing'
                     GROUP BY customer_id
                 ) AS said
                 WHERE c.id = said.customer_id
                     AND (c.email_marketing_consent, c.sms_marketing_consent, c.push_notification_consent)
                         <> (said.email, said.sms, said.push)
-            """).format(last=_last_consents),
+            """).format(last=_last_consents, is_unproved=_is_unproved.format(channel=SQL("last.channel"))),
             {"ids": list(customer_ids), "at": at},
         )
+
+    async def keep_suppressed(self, customer_id: UUID, channel: ConsentChannel, address: str, *, at: datetime) -> None:
+        """Remember of an address that a customer gives up that it must not be written to, if that is so."""
+        await self._execute(_keep_suppressed, {"id": customer_id, "channel": channel, "address": address, "at": at})
+
+    async def find_waiting(self, customer_ids: Sequence[UUID]) -> list[LastConsent]:
+        """Grants of customers that wait until the address or number is proved."""
+        return await self._all(LastConsent, _waiting, {"ids": list(customer_ids)})
 
     async def find_flags_without_events(self, customer_ids: Sequence[UUID]) -> list[ConsentFlag]:
         """Flags of customers that say something else than the events do."""
@@ -226,7 +285,9 @@ class ConsentRepository(Repository):
         """Everybody who must not be written to by a channel, some at a time, as of one moment."""
         address, flag = _suppressed[channel]
         comes_back = mail_comes_back if channel == ConsentChannel.EMAIL else SQL("false")
-        query = _suppressions.format(address=address, flag=flag, comes_back=comes_back)
+        query = _suppressions.format(
+            address=address, flag=flag, comes_back=comes_back, contact_changed=Literal(contact_changed)
+        )
         async with self._connection.cursor(name="suppressions", row_factory=class_row(Suppression)) as cursor:
             await cursor.execute(query, {"channel": channel})
             while batch := await cursor.fetchmany(read_at_once):

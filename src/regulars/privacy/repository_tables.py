@@ -58,7 +58,9 @@ class PersonalTables(Repository):
         """By what the rows of a customer are found, as long as they are there."""
         rows = await self._rows(
             """
-            SELECT array_remove(ARRAY[c.email, c.phone] || array_agg(u.email), NULL),
+            SELECT array_remove(ARRAY[c.email, c.phone] || array_agg(u.email) || ARRAY(
+                    SELECT value FROM customer_identifiers WHERE customer_id = c.id AND kind IN ('email', 'phone')
+                ), NULL),
                 array_remove(array_agg(u.id), NULL)
             FROM customers c LEFT JOIN users u ON u.customer_id = c.id
             WHERE c.id = %s GROUP BY c.id

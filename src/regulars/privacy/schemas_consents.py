@@ -15,6 +15,7 @@ from regulars.privacy.models_consents import (
     ConsentEvent,
     ConsentPurpose,
     ConsentStatement,
+    LastConsent,
     When,
 )
 
@@ -94,6 +95,9 @@ class CustomerCommunicationPreferences(ResponseSchema):
     email_marketing_consent: bool
     sms_marketing_consent: bool
     push_notification_consent: bool
+    waiting_for_proof: list[ConsentChannel] = Field(
+        description="Granted, and in force as soon as the person proves the e-mail address or the phone number."
+    )
     email_headers: dict[str, str] | None = Field(
         description="Headers for mails to this person, by which one click unsubscribes (RFC 8058); null without the"
         " setting `public_url`.",
@@ -111,6 +115,7 @@ class CustomerCommunicationPreferences(ResponseSchema):
         cls,
         customer: RetailCustomer,
         history: Sequence[ConsentEvent],
+        waiting: Sequence[LastConsent],
         *,
         by: Principal,
         next_cursor: str | None,
@@ -123,6 +128,7 @@ class CustomerCommunicationPreferences(ResponseSchema):
             email_marketing_consent=customer.email_marketing_consent,
             sms_marketing_consent=customer.sms_marketing_consent,
             push_notification_consent=customer.push_notification_consent,
+            waiting_for_proof=[ConsentChannel(each.channel) for each in waiting],
             email_headers=email_headers,
             history=Slice[ConsentEventResponse](items=items, next_cursor=next_cursor),
         )
