@@ -687,6 +687,15 @@ CREATE UNIQUE INDEX jobs_same_as ON public.jobs USING btree (same_as) WHERE (fin
 
 CREATE INDEX jobs_unfinished ON public.jobs USING btree (created_at) WHERE (finished_at IS NULL);
 
+CREATE TABLE public.kept_settings (
+    name text NOT NULL,
+    value text NOT NULL,
+    kept_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.kept_settings
+    ADD CONSTRAINT kept_settings_pkey PRIMARY KEY (name);
+
 CREATE TABLE public.loyalty_accounts (
     customer_id uuid NOT NULL,
     balance bigint DEFAULT 0 NOT NULL,

@@ -5,11 +5,12 @@ import asyncio
 import httpx
 import pytest
 from fastapi import FastAPI
+from psycopg import DatabaseError
 
 from regulars.api.limits import Limits
 from regulars.app import create_app
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection, Database, is_durable
+from regulars.kit.database import Connection, Database, is_durable, require_writable
 from regulars.kit.settings import Settings
 from tests.api.conftest import TokenFor, client_of
 from tests.conftest import RolledBackDatabase, as_owner
@@ -142,3 +143,30 @@ async def test_a_place_is_given_back_when_the_caller_goes_away(app: FastAPI) -> 
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert app.state.in_flight.now == 0
+
+
+async def test_a_server_that_cannot_write_is_not_ready(client: httpx.AsyncClient, connection: Connection) -> None:
+    """A limit of nothing stands in for a full disk: both refuse the first block of a file."""
+    await connection.execute("SET LOCAL synchronous_commit = on")
+    async with as_owner(connection):
+        await connection.execute("SET LOCAL temp_file_limit = 0")
+    answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["failed"] in {"writing", "durability"}
+
+
+async def test_what_a_server_cannot_write_is_found(connection: Connection) -> None:
+    async with connection.transaction():
+        await require_writable(connection)
+    for setting in ("temp_file_limit = 0", "transaction_read_only = on"):
+        with pytest.raises(DatabaseError):
+            await _write_with(connection, setting)
+    async with connection.transaction():
+        await require_writable(connection)
+
+
+async def _write_with(connection: Connection, setting: str) -> None:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL ROLE NONE")
+        await connection.execute(f"SET LOCAL {setting}")
+        await require_writable(connection)

@@ -49,6 +49,8 @@ def check_password(password: str, *, role: Role, context: Iterable[str] = ()) ->
         rest = rest.replace(word, "")
     if rest != folded and len(rest) < shortest_password("customer"):
         raise WeakPassword(rule="context")
+    if _is_made_of_breached(folded):
+        raise WeakPassword(rule="breached")
 
 
 @cache
@@ -56,6 +58,26 @@ def breached_passwords() -> frozenset[str]:
     """The most frequent passwords of known leaks, in lower case."""
     text = (files("regulars.accounts") / "breached_passwords.txt").read_text(encoding="utf-8")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def _is_made_of_breached(folded: str) -> bool:
+    """Whether a password is one that is tried first, with other things between its letters, or two such, or a repeat.
+
+    Three words and more are as good as NIST says, whatever the words are.
+    """
+    text, breached = "".join(letter for letter in folded if letter.isalnum()) or folded, breached_passwords()
+    parts = ((text[:length], text[length:]) for length in range(1, len(text)))
+    return text in breached or any(
+        (first in breached and rest in breached) or _is_repeated(first, text) for first, rest in parts
+    )
+
+
+def _is_repeated(unit: str, text: str) -> bool:
+    """Whether a text is a weak unit over and over: one that is tried first, or shorter than any password."""
+    if (unit * (len(text) // len(unit) + 1))[: len(text)] != text:
+        return False
+    is_short = len(unit) < shortest_password("customer") and 2 * len(unit) <= len(text)
+    return is_short or unit in breached_passwords()
 
 
 class PasswordHashing:

@@ -20,7 +20,7 @@ import jwt
 from pydantic import SecretStr
 
 from regulars.accounts.errors import InvalidToken
-from regulars.kit.errors import OperatorError, out_of_space
+from regulars.kit.errors import OperatorError, free_space, out_of_space
 from regulars.kit.private_files import create_private, make_private
 from regulars.kit.settings import Settings
 
@@ -170,7 +170,7 @@ def secret_of_installation(data_dir: Path) -> SecretStr:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise OperatorError(
             f"The secret in {path} cannot be used ({reason}).",
-            "Free space on the disk and try again."
+            free_space
             if getattr(error, "errno", None) in out_of_space
             else "Let this user alone read and write it, or set REGULARS_JWT_SECRET.",
         ) from None

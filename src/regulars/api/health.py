@@ -10,14 +10,22 @@ from regulars.api.access import PublicBySetting, public
 from regulars.api.openapi import openapi_document
 from regulars.api.reference import content_policy, reference_page
 from regulars.api.routing import Router, api_prefix
-from regulars.kit.database import Transactions, is_durable, refusal_for, schema_revision
+from regulars.kit.database import (
+    DatabaseUnavailable,
+    Transactions,
+    is_durable,
+    refusal_for,
+    require_writable,
+    schema_revision,
+)
 from regulars.kit.errors import Refusal
+from regulars.kit.logs import current_trace_id, log_fault
 from regulars.kit.schemas import ResponseSchema
 from regulars.migrations import head_revision
 
 router = Router(prefix="", tags=["Operations"])
 
-FailedCheck = Literal["database", "schema", "durability", "draining"]
+FailedCheck = Literal["database", "schema", "durability", "writing", "draining"]
 
 
 @dataclass
@@ -48,7 +56,7 @@ async def livez() -> HealthResponse:
     responses={503: {"model": HealthResponse, "description": "Not ready; `failed` names the check."}},
 )
 async def readyz(request: Request, response: Response) -> HealthResponse:
-    """The database is reachable, its schema is the expected one, what it confirms is on disk, and nobody said stop."""
+    """The database is reachable, its schema is the expected one, it writes and flushes, nobody said stop."""
     failed = "draining" if request.app.state.shutdown.has_begun else await _failed_check(request.app.state.database)
     response.status_code = 503 if failed else 200
     return HealthResponse(status="unavailable" if failed else "ok", failed=failed)
@@ -91,10 +99,25 @@ async def _failed_check(database: Transactions) -> FailedCheck | None:
         async with database.transaction() as connection:
             if await schema_revision(connection) != head_revision():
                 return "schema"
-            return None if await is_durable(connection) else "durability"
+            if not await is_durable(connection):
+                return "durability"
+        return await _failed_write(database)
     except Refusal:
         return "database"
     except Exception as error:
         if refusal_for(error) is None:
             raise
         return "database"
+
+
+async def _failed_write(database: Transactions) -> FailedCheck | None:
+    """A server whose disk is full, or that may only be read, still answers questions."""
+    try:
+        async with database.transaction() as connection:
+            await require_writable(connection)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it kept the server from writing
+        log_fault(error, trace_id=current_trace_id.get() or "", expected=True)
+        return "writing"
+    return None

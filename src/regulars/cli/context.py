@@ -1,11 +1,13 @@
 """What commands share: a database that is ready to use, one transaction in it, and the secret of the installation."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from pydantic import SecretStr
 
 from regulars.accounts.tokens import TokenSigner, secret_of_installation
+from regulars.flows.kept_settings import require_kept_settings
 from regulars.kit.database import Connection, connect
 from regulars.kit.postgres import EmbeddedPostgres
 from regulars.kit.settings import Settings
@@ -14,6 +16,18 @@ from regulars.migrations import migrate, require_current
 
 @contextmanager
 def ready_database(settings: Settings) -> Iterator[str]:
+    """The address of a database whose schema is current, and whose data fit the settings.
+
+    Raises:
+        OperatorError: as `migrated_database()` says, or the data were stored under other settings.
+    """
+    with migrated_database(settings) as url:
+        asyncio.run(_require_kept_settings(url, settings))
+        yield url
+
+
+@contextmanager
+def migrated_database(settings: Settings) -> Iterator[str]:
     """The address of a database whose schema is current.
 
     The embedded PostgreSQL is started, and migrates itself; any other server must have been migrated before.
@@ -60,3 +74,8 @@ async def one_transaction(url: str) -> AsyncIterator[Connection]:
     """One connection in one transaction: committed when the block ends, rolled back when it raises."""
     async with connect(url) as connection, connection.transaction():
         yield connection
+
+
+async def _require_kept_settings(url: str, settings: Settings) -> None:
+    async with one_transaction(url) as connection:
+        await require_kept_settings(connection, settings)

@@ -1,6 +1,7 @@
 """`regulars`: the command line."""
 
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -20,11 +21,13 @@ from regulars.cli import (
     rebuild,
     score,
     serve,
+    settings,
     users,
     worker,
 )
 from regulars.kit.collector import collect_less_often
-from regulars.kit.errors import OperatorError
+from regulars.kit.database import is_out_of_space
+from regulars.kit.errors import OperatorError, free_space
 
 app = typer.Typer(
     name="regulars",
@@ -49,6 +52,7 @@ app.add_typer(imports.app, name="import")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(rebuild.app, name="rebuild")
+app.add_typer(settings.app, name="settings")
 app.add_typer(users.app, name="users")
 app.add_typer(clients.app, name="clients")
 
@@ -72,10 +76,18 @@ def run() -> None:
     try:
         app()
     except OperatorError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {_escaped(str(error))}")
-        sys.exit(2)
+        _complain(str(error))
+    except Exception as error:
+        if not is_out_of_space(error):
+            raise
+        _complain(f"The disk is full. {free_space}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _complain(text: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {_escaped(text)}")
+    sys.exit(2)
 
 
 def _escaped(text: str) -> str:

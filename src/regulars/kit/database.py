@@ -18,9 +18,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import (
     ConnectionTimeout,
     DeadlockDetected,
+    DiskFull,
     LockNotAvailable,
     ObjectInUse,
     QueryCanceled,
+    ReadOnlySqlTransaction,
     SerializationFailure,
 )
 from psycopg.rows import class_row, scalar_row, tuple_row
@@ -28,7 +30,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from regulars.kit.deadline import Timeout, begin_to_commit
-from regulars.kit.errors import OperatorError, Refusal, Unavailable
+from regulars.kit.errors import OperatorError, Refusal, Unavailable, out_of_space
 from regulars.kit.measures import Figure, gauge, gauges
 
 Connection: TypeAlias = AsyncConnection[tuple[Any, ...]]
@@ -304,6 +306,31 @@ async def is_durable(connection: Connection) -> bool:
         " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
     )
     return await cursor.fetchone() == (True,)
+
+
+async def require_writable(connection: Connection) -> None:
+    """Refuse a server that would refuse what is written: it is read-only, or its disk is full.
+
+    A result larger than the least memory goes to a file on the disk of the data, and leaves nothing behind.
+
+    Raises:
+        DatabaseError: it cannot write.
+    """
+    await connection.execute("SET LOCAL work_mem = '64kB'")
+    cursor = await connection.execute(
+        "SELECT count(*) > 0, current_setting('transaction_read_only') = 'on' FROM generate_series(1, 10000)"
+    )
+    if await cursor.fetchone() != (True, False):
+        raise ReadOnlySqlTransaction
+
+
+def is_out_of_space(error: BaseException | None) -> bool:
+    """Whether a full disk is behind a fault, here or where the server runs."""
+    while error is not None:
+        if isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in out_of_space):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class Repository:

@@ -18,6 +18,7 @@ type_prefix = "/problems/"
 
 out_of_space = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system calls a full disk."""
+free_space = "Free space on the disk and try again."
 
 
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault

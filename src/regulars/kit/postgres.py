@@ -24,7 +24,7 @@ from typing import IO
 
 import psycopg
 
-from regulars.kit.errors import OperatorError
+from regulars.kit.errors import OperatorError, free_space, out_of_space
 from regulars.kit.postgres_cluster import Cluster, database_name
 
 
@@ -66,10 +66,12 @@ class EmbeddedPostgres:
             self._cluster.prepare_folders()
             starting = self._only_starter()
         with starting:
-            use = self._open_lock("users.lock")
+            with self._folder_problems():
+                use = self._open_lock("users.lock")
             try:
                 fcntl.flock(use, fcntl.LOCK_SH)
-                self._bring_up()
+                with self._folder_problems():
+                    self._bring_up()
             except BaseException:
                 use.close()
                 raise
@@ -148,5 +150,7 @@ class EmbeddedPostgres:
         except OSError as error:
             raise OperatorError(
                 f"The data folder {self._data_dir} cannot be used ({error.strerror}).",
-                "Let this user write there, or set REGULARS_DATA_DIR to another folder.",
+                free_space
+                if error.errno in out_of_space
+                else "Let this user write there, or set REGULARS_DATA_DIR to another folder.",
             ) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from urllib.parse import quote
 
-from regulars.kit.errors import OperatorError
+from regulars.kit.errors import OperatorError, free_space
 from regulars.kit.postgres_account import Programs, server_account
 from regulars.kit.postgres_settings import megabyte, memory_of_this_machine, server_settings
 from regulars.kit.repository_search import utf8_locale
@@ -98,9 +98,7 @@ class Cluster:
             full = "No space left on device" in answer.stdout
             raise OperatorError(
                 f"The database in {self._data_dir} cannot be made ({_telling_lines(answer.stdout)[0]}).",
-                "Free space on the disk and try again."
-                if full
-                else "Mend that and try again; nothing was left behind.",
+                free_space if full else "Mend that and try again; nothing was left behind.",
             )
         with (fresh / "postgresql.conf").open("a") as configuration:
             configuration.write("\ninclude '../postgres.conf'\n")
@@ -169,7 +167,10 @@ class Cluster:
         with self.log_file.open("rb") as said:
             said.seek(said_before)
             reason = _telling_lines(said.read().decode(errors="replace"))[-1]
-        raise OperatorError(f"The embedded PostgreSQL did not start ({reason}).", f"See {self.log_file}.")
+        is_full = "No space left on device" in reason or not shutil.disk_usage(self._data_dir).free
+        raise OperatorError(
+            f"The embedded PostgreSQL did not start ({reason}).", free_space if is_full else f"See {self.log_file}."
+        )
 
     def stop(self) -> None:
         """Stop the server: running transactions are rolled back, everything committed is on disk."""

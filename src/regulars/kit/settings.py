@@ -44,8 +44,16 @@ class Settings(BaseSettings):
         default=None, repr=False, description="A PostgreSQL server of your own, instead of the embedded one."
     )
 
-    store_timezone: str = Field(default="UTC", description="Time zone of the shop: where its days begin and end.")
-    currency: str = Field(default="EUR", description="ISO 4217 code of the one currency of this installation.")
+    store_timezone: str = Field(
+        default="UTC",
+        description="Time zone of the shop: where its days begin and end. Kept with the data; once there are orders,"
+        " `regulars settings timezone` changes it.",
+    )
+    currency: str = Field(
+        default="EUR",
+        description="ISO 4217 code of the one currency of this installation. Kept with the data; fixed once there are"
+        " orders.",
+    )
     brand_name: str = Field(default="regulars", description="Name of the shop, as its customers know it.")
 
     minimum_age: int = Field(

@@ -43,10 +43,7 @@ def migrate(url: str) -> tuple[str | None, str]:
     """
     before, head = current_revision(url), head_revision()
     if before is not None and before not in _known_revisions():
-        raise OperatorError(
-            f"The database is at revision {before}, which this version of regulars does not know.",
-            "Install the newer regulars that made it.",
-        )
+        raise _newer(before)
     if before != head:
         try:
             command.upgrade(_config(url), "head")
@@ -77,11 +74,20 @@ def require_current(url: str) -> None:
             found = _revision_seen_by(connection)
         except InsufficientPrivilege:  # migrated by an older program, or brought from another server
             found = None
+    if found is not None and found not in _known_revisions():
+        raise _newer(found)
     if found != head:
         raise OperatorError(
             f"The database schema is at revision {found or 'none'}, this program needs {head}.",
             "Run `regulars migrate` first.",
         )
+
+
+def _newer(revision: str) -> OperatorError:
+    return OperatorError(
+        f"The database is at revision {revision}, which this version of regulars does not know.",
+        "Install the newer regulars that made it.",
+    )
 
 
 def _revision_seen_by(connection: Connection) -> str | None:
