@@ -1288,6 +1288,16 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id);
 
+CREATE TABLE public.shared_contacts (
+    kind text NOT NULL,
+    value text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT shared_contacts_kind_check CHECK ((kind = ANY (ARRAY['email'::text, 'phone'::text])))
+);
+
+ALTER TABLE ONLY public.shared_contacts
+    ADD CONSTRAINT shared_contacts_pkey PRIMARY KEY (kind, value);
+
 CREATE TABLE public.sign_in_failures (
     id uuid DEFAULT uuidv7() NOT NULL,
     account_hash bytea NOT NULL,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from regulars.kit.database import Connection
 from tests.api.conftest import AsRole
@@ -91,3 +92,44 @@ async def test_a_number_that_a_guest_gave_stays_the_guests_until_it_is_proved(
     answer = await client.post(register_url, json=registration(phone="+4930123456"))
     assert answer.status_code == 201
     assert (await buy(till, "2", phone="+4930123456"))["customer_id"] == order["customer_id"]
+
+
+async def test_a_number_finds_its_guest_whatever_programs_left_around_it(as_role: AsRole) -> None:
+    till = await as_role("service")
+    first = await buy(till, "1", phone="+919876543210")
+    for place, text in enumerate(["\u200e+91\u00a098765\u00a043210", "'+919876543210", "+919876543210.0"], start=2):
+        assert (await buy(till, str(place), phone=text))["customer_id"] == first["customer_id"]
+    await buy(till, "9", status=422, phone="+91 9876543210.0")
+
+
+@pytest.mark.parametrize("contact", [{"phone": "+919999999999"}, {"phone": "+4930123456"}, {"email": "x@shop.example"}])
+async def test_an_order_by_a_contact_of_many_is_an_order_of_nobody(
+    as_role: AsRole, connection: Connection, contact: dict[str, str]
+) -> None:
+    [(kind, value)] = contact.items()
+    await connection.execute("INSERT INTO shared_contacts VALUES (%s, %s, now())", [kind, value])
+    till, staff = await as_role("service"), await as_role("staff")
+    first, second = await buy(till, "1", **contact), await buy(till, "2", **contact)
+    assert first["customer_id"] != second["customer_id"]
+    assert await buy(till, "1", status=200, **contact) == first
+    guest = (await staff.get(f"{base}/{first['customer_id']}")).json()
+    assert (guest["email"], guest["phone"], guest["loyalty_points"]) == (None, None, 0)
+
+
+@pytest.mark.parametrize("phone", ["+919999999999", "+4930123456"])
+async def test_a_number_of_many_is_a_contact_of_whoever_gives_it(
+    as_role: AsRole, connection: Connection, phone: str
+) -> None:
+    await connection.execute("INSERT INTO shared_contacts VALUES ('phone', '+4930123456', now())")
+    staff = await as_role("staff")
+    for place in range(2):
+        person = {"first_name": "Ann", "last_name": "Meier", "email": f"ann{place}@shop.example"}
+        created = await staff.post(base, json=person | {"phone": phone})
+        assert (created.status_code, created.json()["phone"]) == (201, phone)
+        changed = await staff.put(f"{base}/{created.json()['id']}", json={"phone": "+4930777777"})
+        assert changed.status_code == (200 if place == 0 else 409)
+        back = await staff.put(f"{base}/{created.json()['id']}", json={"phone": phone, "city": "Kiel"})
+        assert (back.status_code, back.json()["phone"]) == (200, phone)
+        await staff.put(f"{base}/{created.json()['id']}", json={"phone": "+4930777777"}) if place == 0 else None
+    cursor = await connection.execute("SELECT count(*) FROM customer_identifiers WHERE value = %s", [phone])
+    assert await cursor.fetchall() == [(0,)]

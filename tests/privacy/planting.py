@@ -133,6 +133,7 @@ async def rows_by_sql(connection: Connection, planted: Planted) -> None:
         " INSERT INTO job_pieces (job_id, part, number, content) SELECT id, 'result', 1, 'x' FROM job",
         who,
     )
+    await connection.execute("INSERT INTO shared_contacts VALUES ('email', %(email)s, now())", who)
     await connection.execute("INSERT INTO customer_scores (customer_id, segment) VALUES (%(id)s, 'champions')", who)
     await connection.execute(
         "INSERT INTO customer_engagement (customer_id, bounced_email, bounced_at) VALUES (%(id)s, 'x', now())", who

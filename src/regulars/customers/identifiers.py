@@ -15,6 +15,7 @@ from phonenumbers import (
     ValidationResult,
     format_number,
     is_possible_number_with_reason,
+    national_significant_number,
     parse,
 )
 
@@ -40,6 +41,15 @@ words_for_nobody = (
     *("undefined", "unknown", "-1", "guest", "anonymous", "walk-in", "walkin"),
 )
 """What systems write, in any case, into a column of customers where there is no customer."""
+
+
+# Runs of digits that people type where a number is asked for: all the same, or those of the keyboard in their order.
+_typed_for_any = re.compile(r"(\d)\1{6,}|0?1234567(8(90?)?)?")
+
+
+def is_placeholder(phone: str) -> bool:
+    """Whether a phone number in normal form is one that is typed where none is to be given, such as `+919999999999`."""
+    return bool(_typed_for_any.fullmatch(national_significant_number(parse(phone))))
 
 
 def names_nobody(text: str) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.sql import SQL, Placeholder
 
 from regulars.customers.errors import ExternalIdTaken
-from regulars.customers.identifiers import CustomerNumber, Email, Phone
+from regulars.customers.identifiers import CustomerNumber, Email, Phone, is_placeholder
 from regulars.customers.models import NewCustomer, RetailCustomer
 from regulars.customers.numbers import customer_number
 from regulars.customers.repository_changes import CustomerChangesRepository, taken
@@ -149,19 +149,29 @@ class RetailCustomerRepository(
         return customer_id
 
     async def _insert_claims(self, claims: Mapping[str, str], new: NewCustomer) -> tuple[UUID, list[str]]:
-        """Insert claims in one order for all writers; answers the customer's id and the kinds that were won."""
+        """Insert claims in one order for all writers; answers the customer's id and the kinds that were settled.
+
+        Contacts that several people share identify nobody, and are nobody's to lose.
+        """
         [row] = await self._rows(
             """
             WITH customer AS MATERIALIZED (SELECT uuidv7() AS id),
+            shared AS MATERIALIZED (
+                SELECT s.kind, s.value FROM shared_contacts s
+                JOIN unnest(%(kinds)s::text[], %(values)s::text[]) AS claim (kind, value) USING (kind, value)
+            ),
             claimed AS (
                 INSERT INTO customer_identifiers (kind, value, customer_id, created_at)
                 SELECT claim.kind, claim.value, customer.id, %(created_at)s
                 FROM customer, unnest(%(kinds)s::text[], %(values)s::text[]) AS claim (kind, value)
+                WHERE NOT EXISTS (SELECT FROM shared WHERE shared.kind = claim.kind AND shared.value = claim.value)
                 ORDER BY claim.kind, claim.value
                 ON CONFLICT DO NOTHING
                 RETURNING kind
             )
-            SELECT (SELECT id FROM customer), (SELECT coalesce(array_agg(kind), '{}') FROM claimed)
+            SELECT (SELECT id FROM customer), (SELECT coalesce(array_agg(kind), '{}') FROM (
+                SELECT kind FROM claimed UNION ALL SELECT kind FROM shared
+            ) AS settled)
             """,
             {"kinds": list(claims), "values": list(claims.values()), "created_at": new.created_at},
         )
@@ -170,5 +180,9 @@ class RetailCustomerRepository(
 
 def _claims_of(new: NewCustomer, number: CustomerNumber) -> dict[str, str]:
     contacts = {"email": new.profile.email, "phone": new.profile.phone}
-    claims = {"number": str(number)} | {kind: value for kind, value in contacts.items() if value and kind in new.claims}
+    claims = {"number": str(number)} | {
+        kind: value
+        for kind, value in contacts.items()
+        if value and kind in new.claims and not (kind == "phone" and is_placeholder(value))
+    }
     return claims | {f"ext:{source}": external_id for source, external_id in new.external_ids.items()}

@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg.sql import SQL, Composed, Identifier, Placeholder
 
 from regulars.customers.errors import EmailTaken, PhoneTaken
+from regulars.customers.identifiers import is_placeholder
 from regulars.customers.models import ContactKind, CustomerState, RetailCustomer, TagChange
 from regulars.customers.repository_columns import select_customer
 from regulars.kit.database import Repository
@@ -169,21 +170,33 @@ class CustomerChangesRepository(Repository):
 
         Whoever lets go waits for nobody afterwards: customers who take each other's address cannot wait in a circle.
         """
-        wanted = {kind: value for kind, value in identifiers.items() if value is not None}
+        wanted = {
+            kind: value
+            for kind, value in identifiers.items()
+            if value is not None and not (kind == "phone" and is_placeholder(str(value)))
+        }
         async with self._connection.transaction():
-            claimed = await self._rows(
+            settled = await self._rows(
                 """
-                INSERT INTO customer_identifiers AS held (kind, value, customer_id, created_at)
-                SELECT claim.kind, claim.value, %(customer_id)s, %(at)s
-                FROM unnest(%(kinds)s::text[], %(values)s::text[]) AS claim (kind, value)
-                ORDER BY claim.kind, claim.value
-                ON CONFLICT (kind, value) DO UPDATE SET created_at = held.created_at
-                WHERE held.customer_id = excluded.customer_id
-                RETURNING kind
+                WITH claim AS (
+                    SELECT kind, value, EXISTS (
+                        SELECT FROM shared_contacts s WHERE s.kind = wanted.kind AND s.value = wanted.value
+                    ) AS is_shared
+                    FROM unnest(%(kinds)s::text[], %(values)s::text[]) AS wanted (kind, value)
+                ), claimed AS (
+                    INSERT INTO customer_identifiers AS held (kind, value, customer_id, created_at)
+                    SELECT claim.kind, claim.value, %(customer_id)s, %(at)s
+                    FROM claim WHERE NOT is_shared
+                    ORDER BY claim.kind, claim.value
+                    ON CONFLICT (kind, value) DO UPDATE SET created_at = held.created_at
+                    WHERE held.customer_id = excluded.customer_id
+                    RETURNING kind
+                )
+                SELECT kind FROM claimed UNION ALL SELECT kind FROM claim WHERE is_shared
                 """,
                 {"kinds": list(wanted), "values": list(wanted.values()), "customer_id": customer_id, "at": at},
             )
-            if lost := sorted(wanted.keys() - {kind for [kind] in claimed}):
+            if lost := sorted(wanted.keys() - {kind for [kind] in settled}):
                 raise taken[lost[0]]
         await self._execute(
             """

@@ -99,6 +99,13 @@ class CustomerSearchRepository(RunMomentRepository):
         )
         return customer_id
 
+    async def is_shared(self, kind: str, value: str) -> bool:
+        """Whether an address or number is of so many people that it identifies nobody."""
+        found: bool = await self._value(
+            "SELECT EXISTS (SELECT FROM shared_contacts WHERE kind = %s AND value = %s)", [kind, value]
+        )
+        return found
+
     async def find_claims(self, kind: str, values: Sequence[str]) -> dict[str, UUID]:
         """As `find_claim()`, for many: the ids of those that belong to somebody."""
         rows = await self._rows(

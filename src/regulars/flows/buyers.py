@@ -3,6 +3,7 @@
 from regulars.customers.access import require_buyer
 from regulars.customers.errors import EmailTaken, PhoneTaken
 from regulars.customers.events import CustomerCreated
+from regulars.customers.identifiers import is_placeholder
 from regulars.customers.models import CustomerProfile, NewCustomer, RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.kit.clock import Clock
@@ -21,18 +22,45 @@ class Buyers:
         self._clock = clock
         self._customers = RetailCustomerRepository(connection)
 
-    async def buyer_of(self, order: OrderCreate, *, by: Principal) -> RetailCustomer:
-        """The customer whom the order names, if the caller may know of it; else a new guest.
+    async def find(self, order: OrderCreate, *, by: Principal) -> RetailCustomer | None:
+        """The customer whom the order names; None if it names none who is known.
 
         Raises:
             NotFound: there is no customer with this id or number, or not any more.
             CustomerErased: the same, for callers who may see identifiers.
         """
         customer = await self._find(order)
-        if customer is None:
-            customer = await self._welcome(order)
-        require_buyer(customer, by, "orders:write")
+        if customer is not None:
+            require_buyer(customer, by, "orders:write")
         return customer
+
+    async def names_nobody(self, order: OrderCreate) -> bool:
+        """Whether an order for which nobody was found cannot tell its guest from others.
+
+        It says nothing of the buyer, or a contact that anybody gives.
+        """
+        if order.phone:
+            return is_placeholder(order.phone) or await self._customers.is_shared("phone", order.phone)
+        return order.names_nobody or (order.email is not None and await self._customers.is_shared("email", order.email))
+
+    async def welcome(self, order: OrderCreate, *, is_nobody: bool) -> RetailCustomer:
+        """Write down a guest; of two orders at once that bring the same address, one finds the other's guest.
+
+        A guest of nobody has no address: whoever has it could never claim what others bought.
+        """
+        now = self._clock.now()
+        profile = CustomerProfile() if is_nobody else CustomerProfile(email=order.email, phone=order.phone)
+        try:
+            guest = await self._customers.create_customer(
+                NewCustomer(profile, now, self._clock.day_of(now), is_guest=True)
+            )
+        except (EmailTaken, PhoneTaken):
+            known = await self._find(order)
+            if known is None:
+                raise
+            return known
+        await record_events(self._connection, now, CustomerCreated(customer_id=guest.id, by_registration=False))
+        return guest
 
     async def _find(self, order: OrderCreate) -> RetailCustomer | None:
         if order.customer_id:
@@ -45,20 +73,6 @@ class Buyers:
             return customer
         if order.email:
             return await self._customers.get_by_email(order.email)
-        return await self._customers.get_by_phone(order.phone) if order.phone else None
-
-    async def _welcome(self, order: OrderCreate) -> RetailCustomer:
-        """Write down a guest; of two orders at once that bring the same address, one finds the other's guest."""
-        now = self._clock.now()
-        profile = CustomerProfile(email=order.email, phone=order.phone)
-        try:
-            guest = await self._customers.create_customer(
-                NewCustomer(profile, now, self._clock.day_of(now), is_guest=True)
-            )
-        except (EmailTaken, PhoneTaken):
-            known = await self._find(order)
-            if known is None:
-                raise
-            return known
-        await record_events(self._connection, now, CustomerCreated(customer_id=guest.id, by_registration=False))
-        return guest
+        if order.phone and not is_placeholder(order.phone):
+            return await self._customers.get_by_phone(order.phone)
+        return None

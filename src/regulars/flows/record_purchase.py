@@ -54,12 +54,16 @@ async def record_purchase(
     new = order.as_new(own_source(order.source, by), settings.currency, lines)
     orders, customers = OrderRepository(connection), RetailCustomerRepository(connection)
     changes = OrderChanges(connection, by=by, settings=settings, clock=clock)
-    stored = None
-    if order.names_nobody or settings.early_refunds == "hold":
+    if settings.early_refunds == "hold":
         await orders.take_turn(OrderName(new.source, new.external_id))
-    if order.names_nobody:
-        stored = await orders.find(OrderName(new.source, new.external_id))
-    buyer = await (customers.get(stored.customer_id) if stored else Buyers(connection, clock).buyer_of(order, by=by))
+    buyers, stored = Buyers(connection, clock), None
+    buyer = await buyers.find(order, by=by)
+    if buyer is None:
+        is_nobody = await buyers.names_nobody(order)
+        if is_nobody:
+            await orders.take_turn(OrderName(new.source, new.external_id))
+            stored = await orders.find(OrderName(new.source, new.external_id))
+        buyer = await (customers.get(stored.customer_id) if stored else buyers.welcome(order, is_nobody=is_nobody))
     # Two orders of one customer at once: the second must count the first one's.
     buyer = await customers.lock(buyer.id)
     recorded = None if stored else await changes.record(new, buyer)

@@ -22,6 +22,7 @@ _reach: Final[Mapping[str, Composable]] = {
     "refresh_tokens": SQL("session_id IN (SELECT id FROM sessions WHERE user_id = ANY(%(logins)s))"),
     "verifications": SQL("id IN ({})").format(SQL(_proofs)),
     "registrations": SQL("profile ->> 'email' = ANY(%(addresses)s)"),
+    "shared_contacts": SQL("value = ANY(%(addresses)s)"),
     "idempotency_keys": SQL("(customer_id = %(customer_id)s OR principal_id = ANY(%(logins)s))"),
     "job_pieces": SQL("job_id IN (SELECT id FROM jobs WHERE customer_id = %(customer_id)s OR names_people)"),
     "audit_log": SQL(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from regulars.customers.identifiers import names_nobody, parse_email, parse_phone
+from regulars.customers.identifiers import is_placeholder, names_nobody, parse_email, parse_phone
 from regulars.flows.importing.lines import LinesProblem, read_lines
 from regulars.flows.importing.rows import ImportRow, UnusableFile, money_fields
 
@@ -85,7 +85,12 @@ class CopyText:
 
 def _unless_nobody(parse: Callable[[str], str]) -> Callable[[str], str]:
     """A parser of references that answers an empty text for a placeholder."""
-    return lambda text: "" if names_nobody(text) else parse(text)
+
+    def parse_reference(text: str) -> str:
+        value = "" if names_nobody(text) else parse(text)
+        return "" if value.startswith("+") and is_placeholder(value) else value
+
+    return parse_reference
 
 
 def _is_plain(text: str, tabs: int) -> bool:

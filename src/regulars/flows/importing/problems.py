@@ -27,6 +27,7 @@ _sentences = {
     "currency-mismatch": "currency is not {currency}, the currency of this installation",
     "status-unknown": "status is none of paid, fulfilled, pending, cancelled",
     "customer-missing": "the line names no customer: it needs customer_id, email, phone or customer_number",
+    "customer-shared": "the line names its customer only by an address or number that several people share",
     "customer-id-length": "customer_id is longer than 200 characters",
     "customer-unknown": "the line names nobody who is known",
     "customer-conflict": "customer_id and the other identifiers belong to different customers",

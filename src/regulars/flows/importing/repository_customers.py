@@ -55,7 +55,8 @@ _insert_claims = """
     SELECT kind, value, customer_id, %(now)s FROM (
         SELECT 'number' AS kind, customer_number AS value, customer_id FROM people WHERE batch = %(batch)s AND is_new
         UNION ALL
-        SELECT kind, value, customer_id FROM claims JOIN people USING (customer_id) WHERE batch = %(batch)s
+        SELECT kind, value, customer_id FROM claims JOIN people USING (customer_id)
+        WHERE batch = %(batch)s AND identifies
     ) AS claimed
     ORDER BY kind, value
 """
@@ -182,7 +183,7 @@ class CustomerWritingRepository(Repository):
             filled.append(SQL("tags = {}").format(united_tags.format(tags=SQL("matched.tags"))))
             news.append(SQL("NOT customers.tags @> coalesce(matched.tags, '{}')"))
         if self._is_about_customers:
-            news.append(SQL("people.customer_id IN (SELECT customer_id FROM claims)"))
+            news.append(SQL("people.customer_id IN (SELECT customer_id FROM claims WHERE identifies)"))
         if self._has_ids:
             news.append(SQL("people.customer_id IN (SELECT customer_id FROM further_ids WHERE is_news)"))
         return statement.format(

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from regulars.flows.importing.rows import contact_fields
 from regulars.kit.database import Repository
 
 _create_persons = SQL("""
@@ -78,10 +79,21 @@ _settle = SQL("""
 
 _create_claims = """
     CREATE TEMP TABLE claims AS
-    SELECT DISTINCT assigned.customer_id, assigned.kind, assigned.value
+    SELECT DISTINCT assigned.customer_id, assigned.kind, assigned.value, true AS identifies
     FROM assigned JOIN persons ON persons.code IS NULL AND persons.customer_id = assigned.customer_id
         AND assigned.value = CASE assigned.kind
             WHEN 'email' THEN persons.email WHEN 'phone' THEN persons.phone ELSE persons.external_customer_id END
+"""
+
+# Those that identify nobody are contacts of whoever has none.
+_add_mere_contacts = """
+    INSERT INTO claims
+    SELECT DISTINCT ON (persons.customer_id, mere.kind) persons.customer_id, mere.kind, mere.value, false
+    FROM mere_contacts AS mere JOIN checked USING (line) JOIN persons USING (who)
+    WHERE persons.code IS NULL AND NOT EXISTS (
+        SELECT FROM claims WHERE claims.customer_id = persons.customer_id AND claims.kind = mere.kind
+    )
+    ORDER BY persons.customer_id, mere.kind, mere.line
 """
 
 _create_people = SQL("""
@@ -141,6 +153,8 @@ class PeopleRepository(Repository):
             if kind.field in columns:
                 await self._settle_kind(kind, f"ext:{source}" if kind.field == "customer_id" else kind.field)
         await self._execute(_create_claims)
+        if not contact_fields.isdisjoint(columns):
+            await self._execute(_add_mere_contacts)
         await self._execute(_create_people.format(batch_size=Literal(batch_size)))
         await self._execute("ANALYZE people")
 

@@ -12,6 +12,7 @@ from regulars.flows.importing.copytext import CopyText
 from regulars.flows.importing.repository_customers import CustomerWritingRepository
 from regulars.flows.importing.repository_matching import Batch, MatchingRepository
 from regulars.flows.importing.repository_people import PeopleRepository
+from regulars.flows.importing.repository_shared import SharedContactsRepository
 from regulars.flows.importing.repository_staging import StagingRepository
 from regulars.flows.importing.repository_writing import WorldMoved
 from regulars.flows.importing.result import ImportResult, OnProgress, OnReject, Progress, be_silent
@@ -84,6 +85,7 @@ class StagedImport(ABC):
             connection, clock=job.clock, columns=self.columns, subject=job.subject
         )
         self._people = PeopleRepository(connection)
+        self._shared = SharedContactsRepository(connection)
         self.written: list[Batch] = []
 
     @abstractmethod
@@ -113,6 +115,7 @@ class StagedImport(ABC):
         received = await stage_rows(self.staging, job.rows, job.subject, job.settings, job.on_progress)
         job.on_progress(Progress("checking", 0, received))
         repeated = await self.check()
+        await self._shared.set_aside(self.columns, job.source)
         if not await self.staging.take_turn(wait=False):
             job.on_progress(Progress("waiting", 0, received))
             await self.staging.take_turn(wait=True)
@@ -143,6 +146,8 @@ class StagedImport(ABC):
 
         Answers whether it was done: not so if it is all or nothing, and a line is rejected.
         """
+        if not self.job.options.atomic:
+            await self._stop_identifying()
         for _ in range(_most_attempts):
             if self.job.options.atomic and await self.staging.count_rejects():
                 return False
@@ -166,6 +171,8 @@ class StagedImport(ABC):
                 await self.customers.reserve_numbers(batch)
             async with self.connection.transaction():
                 if not self.written:
+                    if self.job.options.atomic:
+                        await self._stop_identifying()
                     await self.prepare()
                 done = [await self._write_one(batch) for batch in together]
             finished += done
@@ -173,6 +180,10 @@ class StagedImport(ABC):
             if not self.job.options.atomic:
                 await self._follow_up(done)
             self.job.on_progress(Progress("writing", sum(batch.rows for batch in self.written), received))
+
+    async def _stop_identifying(self) -> None:
+        """Let contacts that turned out to be of several people identify nobody."""
+        await self._shared.stop_identifying(self.columns, at=self.job.clock.now())
 
     async def _follow_up(self, batches: Sequence[Batch]) -> None:
         """Do what written batches lead to. They are not written again, so this must not be mistaken for a reason to."""
