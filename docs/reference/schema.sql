@@ -405,6 +405,8 @@ ALTER TABLE ONLY public.customer_preferences
 
 CREATE INDEX customer_preferences_key ON public.customer_preferences USING btree (preference_key);
 
+CREATE INDEX customer_preferences_words ON public.customer_preferences USING gin (preference_value) WHERE ((preference_type = 'SHOPPING'::text) AND (preference_key = ANY (ARRAY['categories'::text, 'brands'::text])));
+
 ALTER TABLE ONLY public.customer_preferences
     ADD CONSTRAINT customer_preferences_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
@@ -469,11 +471,6 @@ CREATE TABLE public.customers (
     email_marketing_consent boolean DEFAULT false NOT NULL,
     sms_marketing_consent boolean DEFAULT false NOT NULL,
     push_notification_consent boolean DEFAULT false NOT NULL,
-    preferred_categories text[] DEFAULT '{}'::text[] NOT NULL,
-    preferred_brands text[] DEFAULT '{}'::text[] NOT NULL,
-    preferred_sizes text[] DEFAULT '{}'::text[] NOT NULL,
-    preferred_colors text[] DEFAULT '{}'::text[] NOT NULL,
-    preferred_payment_method text,
     acquisition_source text,
     acquisition_campaign text,
     referrer_customer_id uuid,

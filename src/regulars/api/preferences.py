@@ -46,7 +46,7 @@ async def list_preferences(
     caller: MayRead,
     preference_type: OfType = None,
 ) -> list[CustomerPreferenceResponse]:
-    """What was stated, at most 200, by type and key; then what the orders show, with `origin` `derived`.
+    """What was stated, by type and key; then what the orders show, with `origin` `derived`.
 
     Each stated one has the etag that a change of it may send as If-Match.
     """

@@ -11,6 +11,14 @@ from regulars.customers.identifiers import CustomerNumber, Email, Phone
 
 ContactKind = Literal["email", "phone"]
 every_contact: frozenset[ContactKind] = frozenset({"email", "phone"})
+stated_preferences: Mapping[str, tuple[str, str]] = {
+    "preferred_categories": ("SHOPPING", "categories"),
+    "preferred_brands": ("SHOPPING", "brands"),
+    "preferred_sizes": ("SHOPPING", "sizes"),
+    "preferred_colors": ("SHOPPING", "colors"),
+    "preferred_payment_method": ("PAYMENT", "method"),
+}
+"""Fields of the profile that are preferences: shown in both places, kept as preferences of this type and key."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Customers in the database: written with the claims to what identifies them, read as flat rows."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from psycopg.sql import SQL, Placeholder
 
 from regulars.customers.errors import ExternalIdTaken
 from regulars.customers.identifiers import CustomerNumber, Email, Phone, is_placeholder
-from regulars.customers.models import NewCustomer, RetailCustomer
+from regulars.customers.models import NewCustomer, RetailCustomer, stated_preferences
 from regulars.customers.numbers import customer_number
 from regulars.customers.repository_changes import CustomerChangesRepository, taken
 from regulars.customers.repository_columns import customer_rows, listed, profile_columns, select_customer
@@ -62,7 +62,10 @@ class RetailCustomerRepository(
         }
         customer = await self._one(RetailCustomer, _insert_customer, parameters)
         assert customer is not None, "INSERT without ON CONFLICT returns its row"  # noqa: S101
-        return customer
+        stated = {name: getattr(new.profile, name) for name in stated_preferences}
+        if given := {name: value for name, value in stated.items() if value}:
+            await self.write_stated(customer_id, given, at=new.created_at)
+        return replace(customer, **stated)
 
     async def link_login(self, customer_id: UUID, user_id: UUID | None) -> None:
         """Write down which login belongs to a customer; None for none."""

@@ -8,9 +8,9 @@ from psycopg.sql import SQL, Composed, Identifier, Placeholder
 
 from regulars.customers.errors import EmailTaken, PhoneTaken
 from regulars.customers.identifiers import is_placeholder
-from regulars.customers.models import ContactKind, CustomerState, RetailCustomer, TagChange
+from regulars.customers.models import ContactKind, CustomerState, RetailCustomer, TagChange, stated_preferences
 from regulars.customers.repository_columns import select_customer
-from regulars.kit.database import Repository
+from regulars.customers.repository_stated import StatedPreferencesRepository
 from regulars.kit.errors import Refusal
 
 taken: Mapping[str, type[Refusal]] = {"email": EmailTaken, "phone": PhoneTaken}
@@ -26,7 +26,7 @@ _update_customer = SQL("""
 """)
 
 
-class CustomerChangesRepository(Repository):
+class CustomerChangesRepository(StatedPreferencesRepository):
     """What changes customers. Whoever changes one customer has locked it; changes for many lock for themselves."""
 
     async def update_customer(
@@ -52,6 +52,12 @@ class CustomerChangesRepository(Repository):
             await self._move_claims(customer_id, identifiers, at)
         unproved = {_is_verified[kind]: False for kind in identifiers}
         return await self._update(customer_id, {**changes, **unproved}, at, [SQL("version = version + 1")])
+
+    async def note_change(self, customer_id: UUID, *, at: datetime) -> None:
+        """Write down that a customer, who is locked, shows other values: preferences that are fields of the profile."""
+        await self._execute(
+            "UPDATE customers SET version = version + 1, updated_at = %s WHERE id = %s", [at, customer_id]
+        )
 
     async def set_active(self, customer_id: UUID, *, is_active: bool, at: datetime) -> RetailCustomer:
         """Activate a customer, which also takes a deletion back, or deactivate it."""
@@ -126,6 +132,9 @@ class CustomerChangesRepository(Repository):
     async def _update(
         self, customer_id: UUID, columns: Mapping[str, object], at: datetime, more: Sequence[SQL] = ()
     ) -> RetailCustomer:
+        if stated := {name: value for name, value in columns.items() if name in stated_preferences}:
+            await self.write_stated(customer_id, stated, at=at)
+        columns = {name: value for name, value in columns.items() if name not in stated}
         assignments = [SQL("{} = {}").format(Identifier(name), Placeholder(name)) for name in columns]
         statement: Composed = _update_customer.format(
             assignments=SQL(", ").join([*assignments, *more]), customer=select_customer(SQL("updated"))

@@ -1,13 +1,14 @@
 """How the flat customer is read: its columns and the tables they lie in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from regulars.customers.models import CustomerProfile
+from regulars.customers.models import CustomerProfile, stated_preferences
 
-profile_columns = [field.name for field in fields(CustomerProfile)]
+profile_columns = [field.name for field in fields(CustomerProfile) if field.name not in stated_preferences]
+"""The fields of the profile that are columns of `customers`; the others are preferences."""
 
 
 def listed(columns: Sequence[str], table: str | None = None) -> Composed:
@@ -60,9 +61,27 @@ joined_tables = SQL("""
 """)
 
 
+# Only where customers are read: nobody is found or counted by it.
+_joined_preferences = SQL("""
+    LEFT JOIN LATERAL (
+        SELECT jsonb_object_agg(preference_type || '/' || preference_key, preference_value) AS stated
+        FROM customer_preferences
+        WHERE customer_id = c.id AND (preference_type, preference_key) IN ({})
+    ) p ON true
+""").format(SQL(", ").join(SQL("({}, {})").format(*map(Literal, key)) for key in stated_preferences.values()))
+
+
+def _stated_columns() -> Iterator[Composed]:
+    for name, key in stated_preferences.items():
+        is_list = name != "preferred_payment_method"
+        value = SQL("ARRAY(SELECT jsonb_array_elements_text(p.stated -> {}))" if is_list else "p.stated ->> {}")
+        yield value.format(Literal("/".join(key))) + SQL(" AS {}").format(Identifier(name))
+
+
 def select_customer(source: SQL) -> Composed:
     """A SELECT of `RetailCustomer` from a source of profile rows; a WHERE may follow."""
-    return SQL("SELECT {} FROM {} c {}").format(_columns, source, joined_tables)
+    columns = SQL(", ").join([_columns, *_stated_columns()])
+    return SQL("SELECT {} FROM {} c {} {}").format(columns, source, joined_tables, _joined_preferences)
 
 
 customer_rows = select_customer(SQL("customers"))

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, LiteralString, TypeAlias
 
-from psycopg.sql import SQL, Composable, Placeholder
+from psycopg.sql import SQL, Composable, Literal, Placeholder
 
+from regulars.customers.models import stated_preferences
 from regulars.customers.repository_purchases import valid_order
 from regulars.customers.repository_segments import segments_at_two_moments
 from regulars.customers.schemas_search import RetailCustomerSearchFilters
@@ -123,6 +124,20 @@ def containing(words: Sequence[str]) -> Conditions:
 def _beginning(column: LiteralString) -> Rule:
     """Begins so, whatever its case and accents; what is nothing but marks begins nothing."""
     return _term("starts_with(search_key(" + column + ") COLLATE \"C\", search_key({0})) AND search_key({0}) <> ''")
+
+
+def _stated(field: str) -> Rule:
+    """One of the given words is among those of a list that is a preference."""
+    chosen = SQL("""c.id IN (
+        SELECT customer_id FROM customer_preferences
+        WHERE preference_type = {} AND preference_key = {} AND preference_value ?| {}
+    )""")
+    key = [Literal(part) for part in stated_preferences[field]]
+
+    def rule(name: str, words: list[str], _: Clock) -> Conditions:
+        return Conditions((chosen.format(*key, Placeholder(name)),), {name: words})
+
+    return rule
 
 
 _has_bought = "EXISTS (SELECT FROM customer_metrics b WHERE b.customer_id = c.id AND b.total_orders > 0)"
@@ -253,8 +268,8 @@ rules: Mapping[str, Rule] = {
     "email_marketing_consent": _term("c.email_marketing_consent = {}"),
     "sms_marketing_consent": _term("c.sms_marketing_consent = {}"),
     "push_notification_consent": _term("c.push_notification_consent = {}"),
-    "preferred_categories": _term("c.preferred_categories && {}"),
-    "preferred_brands": _term("c.preferred_brands && {}"),
+    "preferred_categories": _stated("preferred_categories"),
+    "preferred_brands": _stated("preferred_brands"),
     "tags_any": _term("c.tags && {}"),
     "tags_all": _term("c.tags @> {}"),
     "tags_none": _term("NOT c.tags && {}"),

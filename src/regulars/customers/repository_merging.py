@@ -6,11 +6,11 @@ from uuid import UUID
 
 from psycopg.sql import SQL, Identifier, Placeholder
 
-from regulars.customers.models import ContactKind
-from regulars.kit.database import Repository
+from regulars.customers.models import ContactKind, stated_preferences
+from regulars.customers.repository_stated import StatedPreferencesRepository
 
 
-class RecordMergingRepository(Repository):
+class RecordMergingRepository(StatedPreferencesRepository):
     """Writes what becomes of two records that are locked."""
 
     async def move_claims(self, source: UUID, target: UUID, *, preferred: UUID, proved: ContactKind) -> None:
@@ -34,7 +34,11 @@ class RecordMergingRepository(Repository):
         await self._execute("UPDATE customer_identifiers SET customer_id = %s WHERE customer_id = %s", [target, source])
 
     async def write(self, customer_id: UUID, columns: Mapping[str, object], *, at: datetime) -> None:
-        """Write columns of a profile as they are given; claims are no matter of it."""
+        """Write fields of a profile as they are given, preferences among them; claims are no matter of it."""
+        await self.write_stated(
+            customer_id, {name: value for name, value in columns.items() if name in stated_preferences}, at=at
+        )
+        columns = {name: value for name, value in columns.items() if name not in stated_preferences}
         assignments = SQL(", ").join(SQL("{} = {}").format(Identifier(name), Placeholder(name)) for name in columns)
         await self._execute(
             SQL("UPDATE customers SET {}, version = version + 1, updated_at = %(at)s WHERE id = %(id)s").format(

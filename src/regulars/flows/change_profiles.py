@@ -7,6 +7,7 @@ from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.schemas import RetailCustomerCreate, RetailCustomerResponse, RetailCustomerUpdate
 from regulars.customers.service import RetailCustomerService
+from regulars.flows.profile_preferences import preferences_followed
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.preconditions import Precondition, any_version
@@ -42,7 +43,8 @@ async def update_customer(
     require_own_or("customers:write", customer_id, by)
     service = RetailCustomerService(connection, settings, clock)
     before = await RetailCustomerRepository(connection).lock(customer_id)
-    updated = await service.update_customer(customer_id, update, by=by, precondition=precondition)
+    async with preferences_followed(connection, customer_id, update.model_fields_set, clock):
+        updated = await service.update_customer(customer_id, update, by=by, precondition=precondition)
     lost = _lost_contacts(before, update)
     if lost:
         await ConsentJournal(connection, clock).give_up_contact(before, lost)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
-from regulars.kit.schemas import RequestSchema, Text
+from regulars.kit.schemas import RequestSchema, Tags, Text
 from regulars.preferences.models import PreferenceType
 
 
@@ -63,7 +63,7 @@ def _text(longest: int) -> tuple[str, TypeAdapter[Any]]:
 
 _words = (
     "a list of up to 50 texts of up to 50 characters",
-    TypeAdapter[Any](Annotated[list[Annotated[str, Text(50)]], Field(max_length=50)]),
+    TypeAdapter[Any](Tags),
 )
 _flag = ("`true` or `false`", TypeAdapter[Any](bool))
 _hours = ('`{"from": "HH:MM", "until": "HH:MM"}`, store time', TypeAdapter[Any](QuietHours))
@@ -99,7 +99,7 @@ _all = [
     ),
     *_keys(
         PreferenceType.PAYMENT,
-        ("method", "How the person likes to pay", _choice("card", "cash", "invoice", "transfer", "wallet"), "invoice"),
+        ("method", "How the person likes to pay, such as card, cash, invoice, transfer", _text(50), "invoice"),
         ("paper_receipt", "Whether a printed receipt is wanted", _flag, False),
     ),
     *_keys(

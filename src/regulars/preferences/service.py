@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from regulars.customers.access import require_own_or, require_visible
+from regulars.customers.events import CustomerUpdated
+from regulars.customers.models import stated_preferences
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.kit.audit import record_audit
 from regulars.kit.clock import Clock
@@ -129,7 +131,8 @@ class PreferenceService:
         preference = await self._preferences.get_preference(customer_id, preference_id)
         await self._preferences.delete_preference(customer_id, preference_id)
         await self._audit("delete_preference", by, customer_id, [preference])
-        await record_events(self._connection, self._clock.now(), _changed(preference, "deleted"))
+        await record_events(self._connection, self._clock.now(), preference_changed(preference, "deleted"))
+        await self._note_profile(customer_id, [preference])
 
     async def _lock(self, customer_id: UUID, by: Principal) -> None:
         require_own_or("prefs:write", customer_id, by)
@@ -140,13 +143,23 @@ class PreferenceService:
     ) -> list[CustomerPreference]:
         now = self._clock.now()
         written = await self._preferences.bulk_upsert_preferences(customer_id, preferences, at=now)
-        if await self._preferences.count_preferences(customer_id) > most_preferences:
+        is_more = any(each.version == 1 for each in written)
+        if is_more and await self._preferences.count_preferences(customer_id) > most_preferences:
             raise Validation(f"There would be more than {most_preferences} preferences.")
         if written:
             await self._audit(action, by, customer_id, written)
-            changes = [_changed(each, "created" if each.version == 1 else "updated") for each in written]
+            changes = [preference_changed(each, "created" if each.version == 1 else "updated") for each in written]
             await record_events(self._connection, now, *changes)
+            await self._note_profile(customer_id, written)
         return written
+
+    async def _note_profile(self, customer_id: UUID, changed: Sequence[CustomerPreference]) -> None:
+        """Let the profile have another version, and be told of, if it shows what changed."""
+        keys = {(each.preference_type.value, each.preference_key) for each in changed}
+        if fields := sorted(name for name, key in stated_preferences.items() if key in keys):
+            now = self._clock.now()
+            await self._customers.note_change(customer_id, at=now)
+            await record_events(self._connection, now, CustomerUpdated(customer_id=customer_id, fields=fields))
 
     async def _audit(
         self, action: str, by: Principal, customer_id: UUID, touched: Sequence[CustomerPreference] = ()
@@ -163,7 +176,8 @@ class PreferenceService:
         )
 
 
-def _changed(preference: CustomerPreference, change: Change) -> PreferenceChanged:
+def preference_changed(preference: CustomerPreference, change: Change) -> PreferenceChanged:
+    """The event of a preference that is new, another, or gone."""
     kind, key = preference.preference_type, preference.preference_key
     return PreferenceChanged(
         customer_id=preference.customer_id,
