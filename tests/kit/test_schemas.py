@@ -99,3 +99,26 @@ def test_instants_are_written_in_utc_and_pages_read_rows() -> None:
         offset=0,
     )
     assert page.model_dump(mode="json")["items"] == [{"at": "2026-06-15T10:00:00Z"}]
+
+
+@pytest.mark.parametrize(("marks", "is_taken"), [(20, True), (30, True), (31, False)])
+def test_a_letter_carries_no_more_marks_than_any_language_puts_there(marks: int, is_taken: bool) -> None:
+    class Note(RequestSchema):
+        text: Annotated[str, Text(100)]
+
+    text = "x" + "\u0316" * marks
+    try:
+        assert Note(text=text).text == text
+    except ValidationError:
+        assert not is_taken
+    else:
+        assert is_taken
+
+
+def test_a_text_is_measured_when_it_is_composed_and_refused_before_if_it_is_far_too_long() -> None:
+    assert Everything(note="e\u0301" * 20).note == "\u00e9" * 20
+    for long in ("e\u0301" * 21, "e" * 81):
+        with pytest.raises(ValidationError) as refused:
+            Everything(note=long)
+        (error,) = refused.value.errors()
+        assert (error["type"], error["ctx"]) == ("string_too_long", {"max_length": 20})

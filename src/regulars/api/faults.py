@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from regulars.kit.validation import Code, FieldError, Place, messages, pointer_to
@@ -46,6 +47,7 @@ def _place(location: Sequence[object]) -> tuple[Place, str]:
     return places.get(first, "body"), pointer_to(location[1:])
 
 
+@cache
 def _code(kind: str) -> Code:
     return next((code for pattern, code in _codes if re.match(rf"(?:{pattern})", kind)), "format")
 

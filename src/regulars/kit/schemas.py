@@ -25,7 +25,9 @@ from pydantic import (
     PlainSerializer,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
+
+from regulars.kit.validation import most_errors
 
 from regulars.kit import bounds
 
@@ -105,7 +107,10 @@ class Problem(ResponseSchema):
     detail: str | None = Field(default=None, description="One of a few fixed sentences for the slug.")
     instance: str = Field(description="`urn:uuid:` and the trace id.")
     trace_id: str = Field(description="32 hex digits, the same as in the log line.")
-    errors: list[ProblemError] = Field(default=[], description="What is wrong with which value.")
+    errors: list[ProblemError] = Field(
+        default=[], description=f"What is wrong with which value; no more than {most_errors}."
+    )
+    more_errors: int | None = Field(default=None, ge=1, description="How many there are besides those in `errors`.")
 
 
 def unchanged(description: str | None = None) -> Any:  # noqa: ANN401 - it stands for a value of any type
@@ -234,7 +239,9 @@ OneOf: TypeAlias = Annotated[Choice, Field(strict=False)]
 class Text:
     """Marks a text that is trimmed and kept in NFC: `Annotated[str, Text(100)]`.
 
-    Refused are control characters, characters that turn the direction of reading, and text that shows nothing.
+    Refused are control characters, characters that turn the direction of reading, text that shows nothing, and more
+    marks on one letter than any language puts there. Length and marks are looked at before the text is composed: the
+    time that takes grows with the square of a run of marks.
 
     Args:
         max_length: In code points, after trimming.
@@ -255,13 +262,32 @@ class Text:
         """The trimmed NFC form of a text; anything else passes on to be refused as no text."""
         if not isinstance(value, str):
             return value
-        text = unicodedata.normalize("NFC", value.strip())
+        text = value.strip()
+        if len(text) > self.max_length * most_parts_of_a_letter:
+            raise PydanticKnownError("string_too_long", {"max_length": self.max_length})
+        if not text.isascii():
+            _require_few_marks(text)
+            text = unicodedata.normalize("NFC", text)
         allowed = "\t\n\r" if self.lines else ""
         if any(_is_hidden_control(character) and character not in allowed for character in text):
             raise PydanticCustomError("characters", "contains characters that are not allowed")
         if text and all(_shows_nothing(character) for character in text):
             raise PydanticCustomError("characters", "shows nothing")
         return text
+
+
+most_parts_of_a_letter = 4
+"""Into how many code points one that is kept may have been taken apart."""
+most_marks = 30
+"""In a row, as in the Stream-Safe Text Format of Unicode (UAX 15)."""
+
+
+def _require_few_marks(text: str) -> None:
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > most_marks:
+            raise PydanticCustomError("characters", "contains characters that are not allowed")
 
 
 _direction_overrides = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -21,6 +21,8 @@ messages: dict[Code, str] = {
     "repeated": "may be given only once",
     "characters": "contains characters that are not allowed",
 }
+most_errors = 20
+"""How many faults a refusal lists; the rest is counted."""
 unreadable = "contains a NUL or half of a surrogate pair"
 
 
@@ -56,8 +58,12 @@ class Validation(Unprocessable):
 
     @classmethod
     def of(cls, errors: Iterable[FieldError]) -> Self:
-        """The refusal that lists these faults."""
-        return cls(errors=[error.as_member() for error in errors])
+        """The refusal that lists these faults, and counts those that are too many to list."""
+        found = [error.as_member() for error in errors]
+        refusal = cls(errors=found[:most_errors])
+        if len(found) > most_errors:
+            refusal.facts["more_errors"] = len(found) - most_errors
+        return refusal
 
     @classmethod
     def at(cls, pointer: str, code: Code, message: str | None = None, *, place: Place = "body") -> Self:
