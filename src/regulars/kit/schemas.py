@@ -27,9 +27,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
-from regulars.kit.validation import most_errors
-
 from regulars.kit import bounds
+from regulars.kit.validation import most_errors
 
 Item = TypeVar("Item")
 Choice = TypeVar("Choice", bound=Enum)
