@@ -321,3 +321,17 @@ async def test_a_session_that_opens_while_its_customer_leaves_is_closed_with_it(
     await set_columns(connection, ann, is_active=False)
     answer = await me.get(url_of(ann))
     assert (answer.status_code, slug(answer)) == (401, "session-revoked")
+
+
+async def test_nobody_is_brought_by_somebody_whom_they_brought(
+    as_role: AsRole, connection: Connection, clock: Clock
+) -> None:
+    staff, people = await as_role("staff"), [await make_customer(connection, clock) for _ in range(3)]
+    for brought, by in ((1, 0), (2, 1)):
+        answer = await staff.put(url_of(people[brought]), json={"referrer_customer_id": str(people[by].id)})
+        assert answer.status_code == 200
+    for referrer in (1, 2):
+        answer = await staff.put(url_of(people[0]), json={"referrer_customer_id": str(people[referrer].id)})
+        assert (answer.status_code, codes(answer)) == (422, {"body/referrer_customer_id": "range"})
+    moved = await staff.put(url_of(people[2]), json={"referrer_customer_id": str(people[0].id)})
+    assert moved.status_code == 200

@@ -11,6 +11,7 @@ from regulars.accounts.passwords import PasswordHash
 from regulars.customers.models import RetailCustomer
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
+from regulars.kit.security import Role
 from tests.api.accounts import sign_in as sign_in_by_password
 from tests.api.conftest import AsRole, client_of
 from tests.api.probes import slug
@@ -193,3 +194,38 @@ async def test_who_comes_back_within_a_year_gets_no_second_welcome_bonus(
     assert erased.json()["points_closed"] == 100
     second = (await client.post(f"{base}/register", json=registration)).json()
     assert second["loyalty_points"] == 0
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "body", "refusal"),
+    [
+        ("service", f"{base}/loyalty/redeem", {"points": 999}, "insufficient-points"),
+        (
+            "admin",
+            f"{base}/loyalty/adjust",
+            {"points": 999, "adjustment_type": "ADJUSTED_SUB", "reason": "goodwill"},
+            "insufficient-points",
+        ),
+        ("service", f"{base}/loyalty/earn", {"points": 5}, "customer-inactive"),
+        (
+            "service",
+            "/api/v1/orders",
+            {"external_id": "1", "ordered_at": "2026-06-15T07:30:00Z", "total": "2.00"},
+            "order-conflict",
+        ),
+    ],
+)
+async def test_no_kept_refusal_speaks_of_an_erased_person(
+    as_role: AsRole, connection: Connection, customer: RetailCustomer, role: Role, path: str, body: Any, refusal: str
+) -> None:
+    caller, admin = await as_role(role), await as_role("admin")
+    sent, key = {"customer_id": str(customer.id)} | body, {"Idempotency-Key": "once"}
+    if refusal == "order-conflict":
+        assert (await caller.post(path, json=sent | {"total": "1.00"})).status_code == 201
+    await set_columns(connection, customer, is_active=refusal != "customer-inactive")
+    for _ in range(2):
+        assert slug(await caller.post(path, json=sent, headers=key)) == refusal
+    erased = await admin.post(f"{base}/{customer.id}/erase", json=confirmed(customer))
+    assert erased.status_code == 200
+    after = await caller.post(path, json=sent, headers=key)
+    assert (slug(after), "Idempotency-Replayed" in after.headers) in {("not-found", False), ("customer-erased", False)}

@@ -122,8 +122,10 @@ def test_standard_input_is_a_file(own_database_url: str) -> None:
         ),
         (
             ["latin.csv"],
-            "Line 3 holds bytes that are no text in this encoding. Say how the file is written: --encoding cp1252",
+            "Line 3 holds bytes that are no text in this encoding. Say how it is written: --encoding cp1252",
         ),
+        (["damaged.csv", "--encoding", "cp1252"], "this encoding. It is not written in cp1252: name another"),
+        (["damaged.csv", "--encoding", "utf-16"], "It is not written in utf-16: name another"),
         (["orders.csv", "--format", "cdnow"], "This is not the CDNOW table"),
         (["orders.csv", "--format", "completejourney"], "is not the transactions of The Complete Journey"),
         (["missing.parquet", "--format", "completejourney"], "There is no file"),
@@ -137,6 +139,7 @@ def test_what_cannot_be_read_is_said_before_anything_is_written(
     Path("empty.csv").touch()
     Path("no_total.csv").write_text("order_id,ordered_at,customer_id\n1,2026-01-02,A\n")
     Path("latin.csv").write_bytes(header.encode() + b"1,2026-01-02,1,A\n2,2026-01-02,1,M\xfcller\n")
+    Path("damaged.csv").write_bytes(header.encode() + b"1,2026-01-02,1,M\x81ller\n")
     assert said in complaint(imported(own_database_url, "--source", "web", *arguments))
     assert orders_in(own_database_url) == []
 

@@ -217,3 +217,28 @@ async def test_a_killed_import_is_finished_by_running_it_again(shop: Shop, tmp_p
         ("ext:crm", 2000),
         ("number", 2000),
     ]
+
+
+def brought_by(shop: Shop) -> dict[str, str | None]:
+    return dict(
+        shop.query("""
+            SELECT i.value, r.value FROM customer_identifiers i JOIN customers c ON c.id = i.customer_id
+            LEFT JOIN customer_identifiers r ON r.customer_id = c.referrer_customer_id AND r.kind = 'ext:crm'
+            WHERE i.kind = 'ext:crm' ORDER BY 1
+        """)
+    )
+
+
+async def test_nobody_is_brought_by_somebody_whom_they_brought(shop: Shop) -> None:
+    lines = ["1,2", "2,3", "3,1", "4,1", "5,", "6,5", "7,6"]
+    await load(shop, "customer_id,referrer\n" + "\n".join(lines) + "\n")
+    assert shop.codes == dict.fromkeys((2, 3, 4), "referrer-circle")
+    assert brought_by(shop) == {"4": None, "5": None, "6": "5", "7": "6"}
+
+
+async def test_what_is_stored_closes_no_circle_either(shop: Shop) -> None:
+    await load(shop, "customer_id,referrer\n1,\n2,1\n3,2\n")
+    await load(shop, "customer_id,referrer\n1,3\n4,3\n2,3\n")
+    assert shop.codes == {2: "referrer-circle"}
+    # 2 was brought by 1 already; what the file says of it is not news, and no circle.
+    assert brought_by(shop) == {"1": None, "2": "1", "3": "2", "4": "3"}

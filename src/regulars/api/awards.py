@@ -82,7 +82,8 @@ class Awards:
             async def work() -> Answer:
                 return booked(await loyalty.earn_loyalty_points(award, by=by), by)
 
-            return await Once(keys_of(connection, self._settings), self._clock, request).run(work)
+            once = Once(keys_of(connection, self._settings), self._clock, request)
+            return await once.run(work, concerns=award.customer_id)
 
     async def _book_together(self, asked: Sequence[_Asked], settle: Callable[[], None]) -> Sequence[Response | None]:
         try:

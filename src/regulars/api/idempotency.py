@@ -67,9 +67,9 @@ class RefusedUnderKey(Exception):  # noqa: N818 - carries a refusal out of its t
     savepoint that spares the claim would make every request pay, on both sides of the socket, for what few need.
     """
 
-    def __init__(self, request: KeyedRequest, refusal: Refusal) -> None:
+    def __init__(self, request: KeyedRequest, refusal: Refusal, concerns: UUID | None) -> None:
         super().__init__()
-        self.request, self.refusal = request, refusal
+        self.request, self.refusal, self.concerns = request, refusal, concerns
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,15 @@ class Once:
     clock: Clock
     request: KeyedRequest | None
 
-    async def run(self, work: Callable[[], Awaitable[Answer]]) -> Response:
+    async def run(self, work: Callable[[], Awaitable[Answer]], *, concerns: UUID | None = None) -> Response:
         """The answer of the work, or the one that was kept when the same request was answered before.
 
         A refusal by the rules of the domain is an answer too and is kept, so that a retry cannot succeed by luck. What
         the work wrote before it was refused is taken back. Everything else that is raised takes the claim with it.
+
+        Args:
+            work: What is done once.
+            concerns: The customer whom the request names: a refusal says something of them too, and goes with them.
 
         Raises:
             IdempotencyKeyReused: the key was sent with another request.
@@ -101,7 +105,7 @@ class Once:
         except Refusal as refusal:
             if refusal.status not in _kept_refusals or isinstance(refusal, Validation):
                 raise
-            raise RefusedUnderKey(self.request, refusal) from refusal
+            raise RefusedUnderKey(self.request, refusal, concerns) from refusal
         response = answer.response()
         await self.keys.keep(self.request, kept_form_of(response), now=self.clock.now(), concerns=answer.concerns)
         return response
@@ -121,7 +125,7 @@ async def keep_refusal(request: Request, refused: RefusedUnderKey) -> Response:
         if kept := await keys.claim(refused.request, now=now):
             return replayed(kept)
         response = respond(refused.refusal, request.state.trace_id)
-        await keys.keep(refused.request, kept_form_of(response), now=now)
+        await keys.keep(refused.request, kept_form_of(response), now=now, concerns=refused.concerns)
     return response
 
 

@@ -95,7 +95,7 @@ async def redeem_loyalty_points(
     async def work() -> Answer:
         return booked(await loyalty.redeem_loyalty_points(redemption, by=caller), caller)
 
-    return await once.run(work)
+    return await once.run(work, concerns=redemption.customer_id)
 
 
 @router.post(
@@ -114,7 +114,7 @@ async def adjust_loyalty_points(
     async def work() -> Answer:
         return booked(await loyalty.adjust_loyalty_points(adjustment, by=caller), caller)
 
-    return await once.run(work)
+    return await once.run(work, concerns=adjustment.customer_id)
 
 
 @router.post(

@@ -84,7 +84,7 @@ async def record_order(
         location = {"Location": f"{prefix}/{purchase.order.id}"} if purchase.is_new else {}
         return Answer(purchase.order, 201 if purchase.is_new else 200, location, purchase.order.customer_id)
 
-    return await once.run(work)
+    return await once.run(work, concerns=order.customer_id)
 
 
 @router.get("", operation_id="list_orders", summary="Find orders")

@@ -99,6 +99,26 @@ class CustomerSearchRepository(RunMomentRepository):
         )
         return customer_id
 
+    async def was_brought_by(self, customer_id: UUID, other_id: UUID) -> bool:
+        """Whether a customer came by way of another: was brought by them, or by somebody whom they brought.
+
+        Whoever is about to name a referrer by the answer sees the changes of all others, who wait until this one ends.
+        """
+        await self._execute("SELECT pg_advisory_xact_lock(hashtextextended('regulars.referrers', 0))")
+        found: bool = await self._value(
+            """
+            WITH RECURSIVE brought_by (id) AS (
+                SELECT referrer_customer_id FROM customers WHERE id = %(id)s AND referrer_customer_id IS NOT NULL
+                UNION
+                SELECT c.referrer_customer_id FROM brought_by JOIN customers c USING (id)
+                WHERE c.referrer_customer_id IS NOT NULL
+            )
+            SELECT EXISTS (SELECT FROM brought_by WHERE id = %(other)s)
+            """,
+            {"id": customer_id, "other": other_id},
+        )
+        return found
+
     async def is_shared(self, kind: str, value: str) -> bool:
         """Whether an address or number is of so many people that it identifies nobody."""
         found: bool = await self._value(

@@ -123,6 +123,8 @@ class CustomerLifecycle(CustomerServiceBase):
         if referrer_id == customer_id:
             raise Validation.at("/referrer_customer_id", "range", "must be another customer")
         await self._check_referrer(referrer_id)
+        if referrer_id is not None and await self._customers.was_brought_by(referrer_id, customer_id):
+            raise Validation.at("/referrer_customer_id", "range", "must not have come by way of this customer")
 
 
 def _check_reachable(before: RetailCustomer, changes: dict[str, object]) -> None:

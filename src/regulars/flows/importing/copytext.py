@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from regulars.customers.identifiers import is_placeholder, names_nobody, parse_email, parse_phone
+from regulars.flows.importing.files import how_it_is_written
 from regulars.flows.importing.lines import LinesProblem, read_lines
-from regulars.flows.importing.rows import ImportRow, UnusableFile, money_fields
+from regulars.flows.importing.rows import ImportRow, UndecodableRow, money_fields
 
 rows_per_block = 2_000
 # Customers come again, and their addresses with them: parsing each once is most of the speed. Memory stays bounded.
@@ -40,7 +41,7 @@ class CopyText:
         """Blocks of encoded text, each after its count of rows.
 
         Raises:
-            UnusableFile: a row is no text in the encoding with which the file was opened; names its line.
+            UndecodableRow: a row is no text in the encoding with which the file was opened; names its line.
         """
         block: list[str] = []
         for row in rows:
@@ -110,9 +111,6 @@ def _encoded_row(text: str) -> bytes:
     except UnicodeEncodeError as error:
         line = text.partition("\t")[0]
         if ord(text[error.start]) in _undecodable:
-            raise UnusableFile(
-                f"Line {line} holds bytes that are no text in this encoding.",
-                "Say how the file is written: --encoding cp1252.",
-            ) from error
+            raise UndecodableRow(int(line), how_it_is_written("utf-8")) from error
         # Half of a surrogate pair, escaped in JSON: no text in any encoding.
         return f"{line}\tunreadable-row{chr(9) * (text.count(chr(9)) - 1)}\n".encode()

@@ -62,6 +62,13 @@ def parse_format(text: str, among: Sequence[FileFormat] = formats) -> FileFormat
     raise UnusableFile(f"There is no format {text}.", f"Use one of {', '.join(among)}.")
 
 
+def how_it_is_written(encoding: str) -> str:
+    """What to try for a file that is no text in this encoding."""
+    if encoding.lower().replace("-", "").replace("_", "") in {"utf8", "utf8sig"}:
+        return "Say how it is written: --encoding cp1252."
+    return f"It is not written in {encoding}: name another encoding, such as --encoding utf-8."
+
+
 @contextmanager
 def open_text(path: Path, encoding: str) -> Iterator[Iterator[str]]:
     """The lines of a file, decompressed by its suffix `.gz` or `.xz`; `-` is standard input.
@@ -122,7 +129,7 @@ def _mendable(text: io.TextIOWrapper, name: str) -> Iterator[str]:
             yield content
     except UnicodeError as error:
         raise UnusableFile(
-            f"{name} is not {text.encoding} text near line {line}.", "Say how it is written: --encoding cp1252."
+            f"{name} is not {text.encoding} text near line {line}.", how_it_is_written(text.encoding)
         ) from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise UnusableFile(

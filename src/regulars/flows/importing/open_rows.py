@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from regulars.flows.importing.completejourney import read_completejourney
-from regulars.flows.importing.files import FileFormat, open_text, standard_input
+from regulars.flows.importing.files import FileFormat, how_it_is_written, open_text, standard_input
 from regulars.flows.importing.parquet import read_parquet
 from regulars.flows.importing.readers import read_cdnow, read_csv, read_ndjson
-from regulars.flows.importing.rows import ImportRows, Subject, UnusableFile, orders
+from regulars.flows.importing.rows import ImportRows, Subject, UndecodableRow, UnusableFile, orders
 
 
 @contextmanager
@@ -32,10 +32,19 @@ def open_rows(
             raise UnusableFile(f"{kind} cannot be read from standard input.", "Give the name of a file.")
         yield read_parquet(path, mapping, subject) if kind == "parquet" else read_completejourney(path)
         return
-    with open_text(path, encoding) as lines:
+    with open_text(path, encoding) as lines, _remedy_for(encoding):
         if kind == "cdnow":
             yield read_cdnow(lines)
         elif kind == "ndjson":
             yield read_ndjson(lines, mapping, subject)
         else:
             yield read_csv(lines, mapping, subject)
+
+
+@contextmanager
+def _remedy_for(encoding: str) -> Iterator[None]:
+    """Whoever reads the rows does not know how the file was opened, and so not what else to try."""
+    try:
+        yield
+    except UndecodableRow as error:
+        raise UndecodableRow(error.line, how_it_is_written(encoding)) from error

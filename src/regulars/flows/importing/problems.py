@@ -47,6 +47,7 @@ _sentences = {
     "external-ids-format": "external_ids is not a JSON object of systems and the customer's ids in them",
     "external-id-taken": "an id of external_ids belongs to another customer",
     "referrer-unknown": "referrer is neither a known customer nor one of this file",
+    "referrer-circle": "referrer leads back to the customer: each brought the next",
     "referrer-self": "referrer is the customer",
     "sku-missing": "sku is missing",
     "sku-length": "sku is longer than 200 characters",

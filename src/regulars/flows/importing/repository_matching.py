@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from regulars.flows.importing.repository_referrals import ReferralsRepository
 from regulars.flows.importing.repository_rules import reference
 from regulars.flows.importing.rows import address_fields, profile_fields
 from regulars.kit.database import Repository
@@ -142,6 +143,8 @@ class MatchingRepository(Repository):
     async def _match(self, create_matched: Composed, described: Sequence[str], columns: Collection[str]) -> None:
         await self._execute("DROP TABLE IF EXISTS matched, profiles, further_ids")
         await self._execute(create_matched)
+        if "referrer" in columns:
+            await ReferralsRepository(self._connection).reject_circles()
         if "external_ids" in columns:
             await self._find_further_ids()
         await self._execute("CREATE INDEX ON matched (batch)")

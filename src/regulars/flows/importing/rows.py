@@ -73,6 +73,14 @@ class UnusableFile(OperatorError):  # noqa: N818 - named as the operator would s
     """A file that does not hold what it should, or cannot be read."""
 
 
+class UndecodableRow(UnusableFile):
+    """A line holds bytes that are no text in the encoding with which the file was opened."""
+
+    def __init__(self, line: int, remedy: str) -> None:
+        super().__init__(f"Line {line} holds bytes that are no text in this encoding.", remedy)
+        self.line = line
+
+
 class ImportRow(NamedTuple):
     """One row as it was read.
 
