@@ -17,11 +17,13 @@ from regulars.formulas.rfm import (
     RFMSegment,
     quintile_edges,
     quintile_score,
+    recency_edges,
     rfm_edges,
     rfm_segment,
     segment_table,
 )
 from regulars.formulas.segment_rules import rule_of, segment_rules
+from tests.factories.cdnow import cdnow
 
 Span = tuple[int, int]
 Rule = tuple[RFMSegment, Span, Span, Span]
@@ -155,8 +157,64 @@ def test_fewer_days_since_the_last_order_are_better() -> None:
 
 
 def test_ties_of_recency_rank_by_negated_days() -> None:
-    # Three of five bought today: nobody is strictly worse than the oldest, one and two are worse than the others.
+    # Three of five bought today, as recently as anybody; nobody is strictly worse than the oldest, one than the other.
     population = [(0, 1, Decimal(1)), (0, 1, Decimal(1)), (0, 1, Decimal(1)), (10, 1, Decimal(1)), (20, 1, Decimal(1))]
     edges = rfm_edges(population)
-    assert [edges.score(*measures).recency for measures in population] == [3, 3, 3, 2, 1]
-    assert edges.score(0, 1, Decimal(1)).segment == rfm_segment(3, 1, 1)
+    assert [edges.score(*measures).recency for measures in population] == [5, 5, 5, 2, 1]
+    assert edges.score(0, 1, Decimal(1)).segment == rfm_segment(5, 1, 1)
+
+
+def recency_score(days: int, population: Sequence[int]) -> int:
+    """The rule in words: the best value scores 5, another tie of more than a fifth by its middle, all else by share."""
+    worse = [sum(other > value for other in population) for value in population if value == days]
+    if days == min(population):
+        return 5
+    middle = Fraction(len(worse) - 1, 2) if Fraction(len(worse), len(population)) > Fraction(1, 5) else 0
+    return 1 + floor(5 * (worse[0] + middle) / len(population))
+
+
+few_days = st.lists(st.integers(0, 3) | st.integers(0, 10**4), min_size=1, max_size=60)
+
+
+@given(few_days)
+def test_edges_give_the_recency_score_that_the_rule_defines(population: list[int]) -> None:
+    edges = [-edge for edge in recency_edges(population)]
+    assert [quintile_score(-days, edges) for days in population] == [recency_score(d, population) for d in population]
+    assert edges == sorted(edges)
+
+
+@given(few_days, st.randoms(use_true_random=False))
+def test_neither_the_order_of_customers_nor_a_worse_day_raises_a_recency_score(
+    population: list[int], random: object
+) -> None:
+    shuffled = list(population)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    edges = recency_edges(population)
+    assert recency_edges(shuffled) == edges
+    scores = [quintile_score(-days, [-edge for edge in edges]) for days in sorted(population)]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("days", "scores"),
+    [
+        ({0: 90, 5: 1, 9: 9}, {0: 5, 5: 1, 9: 1}),  # a day on which 90 % bought
+        ({0: 1, 1: 90, 400: 9}, {0: 5, 1: 3, 400: 1}),  # one bought today, 90 yesterday
+        ({7: 100}, {7: 5}),  # everybody on one day
+        ({3: 20, 10: 20, 20: 20, 30: 20, 40: 20}, {3: 5, 10: 4, 20: 3, 30: 2, 40: 1}),  # fifths are no large ties
+        ({3: 19, 10: 21, 20: 20, 30: 20, 40: 20}, {3: 5, 10: 4, 20: 3, 30: 2, 40: 1}),
+        ({1: 10, 300: 90}, {1: 5, 300: 3}),  # nobody is worse than 90 %, who are in the middle of the places they take
+    ],
+)
+def test_a_day_on_which_many_bought_is_scored_by_where_they_stand(days: dict[int, int], scores: dict[int, int]) -> None:
+    edges = recency_edges([day for day, customers in days.items() for _ in range(customers)])
+    assert {day: quintile_score(-day, [-edge for edge in edges]) for day in days} == scores
+    assert quintile_score(0, [-edge for edge in edges]) == 5
+
+
+@pytest.mark.parametrize("sample", [True, False])
+def test_the_rule_for_ties_moves_nobody_of_cdnow(sample: bool) -> None:
+    """There no day has more than a fifth of the customers."""
+    shop = cdnow(sample=sample)
+    days = (shop.T - shop.t_x).astype(int).tolist()
+    assert recency_edges(days) == tuple(-edge for edge in quintile_edges(-day for day in days))

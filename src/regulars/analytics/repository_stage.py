@@ -113,7 +113,27 @@ class ScoringStageRepository(Repository):
         found = await self._one(
             _Quantiles,
             """
-            SELECT percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY recency_days DESC) AS recency_days,
+            WITH ties AS (
+                SELECT recency_days AS days, count(*) AS equal, sum(count(*)) OVER () AS customers,
+                       sum(count(*)) OVER (ORDER BY recency_days DESC) - count(*) AS worse
+                FROM scoring_facts
+                WHERE orders > 0
+                GROUP BY recency_days
+            ), scores AS (
+                SELECT days, CASE WHEN worse + equal = customers THEN 5
+                                  WHEN 5 * equal > customers THEN 1 + div(5 * (2 * worse + equal - 1), 2 * customers)
+                                  ELSE 1 + div(5 * worse, customers) END AS score
+                FROM ties
+            ), recency AS (
+                SELECT array_agg(edge ORDER BY score) AS edges
+                FROM (
+                    SELECT wanted.score,
+                           coalesce(min(days) FILTER (WHERE scores.score < wanted.score), max(days) + 1) AS edge
+                    FROM scores CROSS JOIN generate_series(2, 5) AS wanted (score)
+                    GROUP BY wanted.score
+                ) AS found
+            )
+            SELECT (SELECT edges FROM recency) AS recency_days,
                    percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY recent_orders) AS frequency,
                    percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]) WITHIN GROUP (ORDER BY recent_net) AS monetary
             FROM scoring_facts

@@ -83,7 +83,9 @@ class RFMEdgesResponse(ResponseSchema):
     """What scores are compared with: at most four edges for each measure."""
 
     basis: Literal["quintiles", "fixed"] = Field(description="`fixed` below five customers with orders, or by setting.")
-    recency_days: list[int] = Field(description="Falling; a customer passes an edge with fewer days.")
+    recency_days: list[int] = Field(
+        description="Falling; a customer passes an edge with fewer days. The latest buyers, however many, pass all."
+    )
     frequency: list[int] = Field(description="Rising; passed with more orders.")
     monetary: list[MoneyText] = Field(description="Rising; passed with more money.")
 
@@ -202,6 +204,9 @@ class CLVResponse(ResponseSchema):
     window_days: int | None
     method: Method | None
     fallback: ModelRefusal | None = Field(description="Why `seed` took the place of a model.")
+    fallback_sentence: str | None = Field(
+        description="The same in words, with the parameters at which a search ended at its bound."
+    )
     p_buy: float | None = Field(description="Chance of an order in the window, 0 to 1; 1 less the risk of churn.")
     expected_orders: float | None = Field(description="In the window.")
     median_wait_days: float | None = Field(
@@ -275,6 +280,9 @@ class CLVAnalysisResponse(ResponseSchema):
     coverage: Literal["full", "stale", "selected"] | None = Field(description="Whom the run wrote.")
     method: Method | None
     fallback: ModelRefusal | None = Field(description="Why `seed` took the place of a model.")
+    fallback_sentence: str | None = Field(
+        description="The same in words, with the parameters at which a search ended at its bound."
+    )
     window_days: int | None = Field(description="Horizon of every value below; null for the whole lifespan.")
     scored: int | None = Field(description="Customers that the run covered, prospects included.")
     changed: int | None = Field(description="Customers among them with other scores or values than before.")

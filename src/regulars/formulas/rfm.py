@@ -1,10 +1,13 @@
 """Recency, frequency, monetary: scores from 1 to 5, and the segment that follows from them.
 
 A score counts who is strictly worse, so that equal values always get equal scores and the order of rows never matters.
+Recency has two rules besides, for days on which many bought: the most recent buyers score 5 however many they are, and
+any other tie of more than a fifth of the customers scores by the middle of the places that it takes.
 Four edges per measure say the same: they are what a run keeps, and what SQL compares with.
 """
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -111,6 +114,33 @@ def quintile_score(value: Value, edges: Sequence[Value]) -> int:
     return 1 + sum(edge < value for edge in edges)
 
 
+def recency_edges(days: Iterable[int]) -> tuple[int, ...]:
+    """The four edges of days since the last order, falling: a score is 1 plus the number of edges above the days.
+
+    Each is the fewest days of those who score less than 2, 3, 4, 5; where nobody does, a day more than anybody's.
+    Without customers there are no edges.
+    """
+    counts = Counter(days)
+    scores: dict[int, int] = {}
+    worse = 0
+    for value in sorted(counts, reverse=True):
+        scores[value] = _recency_score(worse, counts[value], counts.total())
+        worse += counts[value]
+    if not scores:
+        return ()
+    longest = max(scores)
+    return tuple(min((v for v in scores if scores[v] < score), default=longest + 1) for score in range(2, 6))
+
+
+def _recency_score(worse: int, equal: int, customers: int) -> int:
+    """The score of customers with equal days, of whom there are so many among all, with so many strictly worse."""
+    if worse + equal == customers:
+        return 5
+    if 5 * equal > customers:
+        return 1 + 5 * (2 * worse + equal - 1) // (2 * customers)
+    return 1 + 5 * worse // customers
+
+
 @dataclass(frozen=True)
 class RFMEdges:
     """What scores are compared with: at most four edges for each measure.
@@ -138,7 +168,7 @@ def rfm_edges(measures: Iterable[tuple[int, int, Decimal]]) -> RFMEdges:
     """The edges of a population: for each customer the days since the last order, number of orders, net money."""
     rows = list(measures)
     return RFMEdges(
-        tuple(-edge for edge in quintile_edges(-days for days, _, _ in rows)),
+        recency_edges(days for days, _, _ in rows),
         quintile_edges(orders for _, orders, _ in rows),
         quintile_edges(net for _, _, net in rows),
     )
