@@ -432,11 +432,15 @@ CREATE TABLE public.customer_scores (
     clv_high numeric(28,4),
     CONSTRAINT customer_scores_check CHECK ((num_nulls(recency_score, frequency_score, monetary_score) = ANY (ARRAY[0, 3]))),
     CONSTRAINT customer_scores_check1 CHECK ((clv_low <= clv_high)),
+    CONSTRAINT customer_scores_clv_is_number CHECK ((clv <> 'NaN'::numeric)),
     CONSTRAINT customer_scores_expected_orders_check CHECK ((expected_orders >= (0)::double precision)),
+    CONSTRAINT customer_scores_expected_orders_is_finite CHECK ((expected_orders < 'Infinity'::double precision)),
     CONSTRAINT customer_scores_frequency_score_check CHECK (((frequency_score >= 1) AND (frequency_score <= 5))),
     CONSTRAINT customer_scores_median_wait_days_check CHECK ((median_wait_days >= (0)::double precision)),
+    CONSTRAINT customer_scores_median_wait_days_is_finite CHECK ((median_wait_days < 'Infinity'::double precision)),
     CONSTRAINT customer_scores_monetary_score_check CHECK (((monetary_score >= 1) AND (monetary_score <= 5))),
     CONSTRAINT customer_scores_p_buy_check CHECK (((p_buy >= (0)::double precision) AND (p_buy <= (1)::double precision))),
+    CONSTRAINT customer_scores_range_is_number CHECK (((clv_low <> 'NaN'::numeric) AND (clv_high <> 'NaN'::numeric))),
     CONSTRAINT customer_scores_recency_score_check CHECK (((recency_score >= 1) AND (recency_score <= 5)))
 );
 

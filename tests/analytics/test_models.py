@@ -9,22 +9,27 @@ from uuid import UUID
 
 import numpy as np
 import pytest
+from psycopg.errors import CheckViolation
 
+from regulars.analytics.backtest import BacktestService
 from regulars.analytics.clv import CLVService
+from regulars.analytics.errors import InsufficientData
 from regulars.analytics.modelled_values import modelled_value
 from regulars.analytics.models import Period, ScoringRequest, ScoringRun
 from regulars.analytics.repository import AnalyticsRepository
 from regulars.analytics.run_parameters import fallback_of, model_of
 from regulars.analytics.schemas import CLVCalculationRequest
-from regulars.analytics.value_models import Histories, ModelRefusal, OrderValues, Terms, ValueModel, fit_model
+from regulars.analytics.value_models import Histories, ModelRefusal, NoModel, OrderValues, Terms, ValueModel, fit_model
 from regulars.customers.models import RetailCustomer
 from regulars.formulas import buytilldie, gammagamma
+from regulars.formulas.climbing import farthest
 from regulars.formulas.spending import spending_range
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import operator
 from regulars.kit.settings import Settings
 from tests.analytics.test_runs import asking, later, stored
+from tests.factories.cdnow import cdnow
 from tests.factories.customers import make_customer
 from tests.factories.orders import Refund, make_order
 from tests.factories.shops import make_many_customers
@@ -177,7 +182,7 @@ async def test_too_few_customers_are_valued_by_the_formula_and_told_why(
 ) -> None:
     customers = await make_many_customers(connection, clock, 499)
     run = await clv.score_customers(by_model(clock))
-    assert (run.method, fallback_of(run), run.window_days) == ("seed", ModelRefusal.FEW_CUSTOMERS, 180)
+    assert (run.method, fallback_of(run), run.window_days) == ("seed", NoModel(ModelRefusal.FEW_CUSTOMERS), 180)
     answer = await clv.get_customer_clv(customers[0], operator)
     assert (answer.method, answer.fallback, answer.p_buy, answer.next_order_on) == ("seed", "few_customers", None, None)
     assert (await clv.get_clv_analysis(operator)).fallback == "few_customers"
@@ -185,7 +190,7 @@ async def test_too_few_customers_are_valued_by_the_formula_and_told_why(
 
 async def test_a_short_history_cannot_carry_a_model(connection: Connection, clv: CLVService, clock: Clock) -> None:
     await make_many_customers(connection, clock, days=180)
-    assert fallback_of(await clv.score_customers(by_model(clock))) is ModelRefusal.SHORT_HISTORY
+    assert fallback_of(await clv.score_customers(by_model(clock))) == NoModel(ModelRefusal.SHORT_HISTORY)
 
 
 def some_histories(x: list[int]) -> Histories:
@@ -196,29 +201,132 @@ def some_histories(x: list[int]) -> Histories:
     )
 
 
+ones = np.array([300, 300, 300], np.int32)
 values = OrderValues(np.array([1, 2, 2], np.int32), np.log([10.0, 30.0, 14.0]), np.array([5, 3, 9], np.int32))
 no_values = OrderValues(*(np.array([], kind) for kind in (np.int32, np.float64, np.int32)))
 
 
 def test_without_a_third_order_of_anybody_there_is_no_model() -> None:
-    assert fit_model(some_histories([0, 1, 1]), values, Terms(90)) is ModelRefusal.NO_THIRD_ORDER
+    assert fit_model(some_histories([0, 1, 1]), values, Terms(90)) == NoModel(ModelRefusal.NO_THIRD_ORDER)
 
 
 def test_orders_that_brought_nothing_carry_no_model() -> None:
-    assert fit_model(some_histories([0, 1, 2]), no_values, Terms(90)) is ModelRefusal.NOT_CONVERGED
+    assert fit_model(some_histories([0, 1, 2]), no_values, Terms(90)) == NoModel(ModelRefusal.NOT_CONVERGED)
 
 
 @pytest.mark.parametrize("module", [buytilldie, gammagamma])
 def test_a_search_that_finds_no_top_gives_no_model(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """No orders are known on which one does: it is made to."""
-    assert isinstance(fit_model(some_histories([0, 1, 2]), values, Terms(90)), ValueModel)
+    assert isinstance(fit_model(*ordinary_shop(), Terms(90)), ValueModel)
     found = module.fit
 
     def gives_up(*given: Any) -> Any:
         return replace(found(*given), converged=False)
 
     monkeypatch.setattr(module, "fit", gives_up)
-    assert fit_model(some_histories([0, 1, 2]), values, Terms(90)) is ModelRefusal.NOT_CONVERGED
+    assert fit_model(*ordinary_shop(), Terms(90)) == NoModel(ModelRefusal.NOT_CONVERGED)
+
+
+def ordinary_shop() -> tuple[Histories, OrderValues]:
+    """The purchases of CDNOW's sample, and order values as the model has them."""
+    shop, chance = cdnow(sample=True), np.random.default_rng(5)
+    known = [column.astype(np.int32) for column in (shop.x, shop.t_x, shop.T)]
+    means = chance.gamma(6.0, size=2000) / chance.gamma(4.0, 1 / 15.0, 2000)
+    ones = np.ones(len(known[0]), np.int32)
+    return Histories(*known, ones), OrderValues(ones[:2000], np.log(means), ones[:2000])
+
+
+def at_bound(model: ValueModel, **changes: float) -> ValueModel:
+    return replace(model, purchases=replace(model.purchases, **changes))
+
+
+def test_a_search_that_ends_at_its_bound_gives_no_model_and_says_which() -> None:
+    nobody_stops = Histories(
+        *(np.array(column, np.int32) for column in ([0, 1, 2], [0, 199, 200], [200, 200, 201])), ones
+    )
+    found = fit_model(nobody_stops, values, Terms(90))
+    assert isinstance(found, NoModel)
+    assert found.refusal is ModelRefusal.AT_BOUND
+    assert found.bounds
+    assert all(f"{name} at " in found.sentence for name in found.bounds)
+
+
+@pytest.mark.parametrize("side", [np.exp(-farthest), np.exp(farthest)])
+def test_every_parameter_has_two_bounds(side: float) -> None:
+    model = fit_model(*ordinary_shop(), Terms(90))
+    assert isinstance(model, ValueModel)
+    assert model.bounds_reached == {}
+    for name in ("r", "alpha", "a", "b"):
+        assert at_bound(model, **{name: side}).bounds_reached == {name: side}
+        assert at_bound(model, **{name: side * 0.999 if side > 1 else side * 1.001}).bounds_reached == {}
+    for name, value in {"p": side, "q": side, "gamma": side * model.values.scale}.items():
+        assert replace(model, values=replace(model.values, **{name: value})).bounds_reached == {name: value}
+
+
+async def test_a_model_that_an_earlier_version_kept_at_its_bound_is_fitted_anew_and_still_explains(
+    connection: Connection, clv: CLVService, clock: Clock
+) -> None:
+    customers = await make_many_customers(connection, clock)
+    full = await clv.score_customers(by_model(clock))
+    await connection.execute(
+        "UPDATE scoring_runs SET parameters = jsonb_set(parameters, '{model,purchases,b}', %s::text::jsonb)",
+        [repr(float(np.exp(farthest)))],
+    )
+    answer = await clv.get_customer_clv(customers[0], operator)
+    assert answer.is_stale
+    assert answer.model is not None
+    assert np.isfinite([answer.model.expected_orders, answer.model.probability_active]).all()
+    run = await clv.score_customers(by_model(clock, recalculate=False))
+    assert (run.coverage, run.method, run.parameters["model"]) == ("full", "model", full.parameters["model"])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("value_factor", np.nan), ("expected_orders", np.inf), ("high_factor", 1e24), ("p_buy", np.nan)],
+)
+@pytest.mark.parametrize("share", ["model", "blend"])
+async def test_forecasts_that_are_no_numbers_or_too_large_are_not_stored(
+    connection: Connection,
+    clv: CLVService,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    column: str,
+    value: float,
+    share: str,
+) -> None:
+    """No orders are known on which there are any: a forecast is made to have one."""
+    await make_many_customers(connection, clock)
+    forecast = ValueModel.forecast
+
+    def broken(model: ValueModel, histories: Histories) -> Any:
+        found = forecast(model, histories)
+        getattr(found, column)[3] = value
+        return found
+
+    monkeypatch.setattr(ValueModel, "forecast", broken)
+    run = await clv.score_customers(by_model(clock, method=share))
+    assert (run.method, fallback_of(run)) == ("seed", NoModel(ModelRefusal.OUT_OF_RANGE))
+    assert max((await stored(connection, "clv")).values()) < 10**6
+    with pytest.raises(InsufficientData, match="too large to be true"):
+        await BacktestService(connection, Settings(_env_file=None), clock).backtest(clock.today() - timedelta(90), 90)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *((name, "NaN") for name in ("clv", "clv_low", "clv_high", "p_buy", "expected_orders", "median_wait_days")),
+        *((name, "Infinity") for name in ("p_buy", "expected_orders", "median_wait_days")),
+    ],
+)
+async def test_the_database_stores_no_value_that_is_not_a_number(
+    connection: Connection, clv: CLVService, clock: Clock, column: str, value: str
+) -> None:
+    customers = await make_many_customers(connection, clock, 3)
+    await clv.score_customers(asking(clock))
+    with pytest.raises(CheckViolation):
+        await connection.execute(
+            f"UPDATE customer_scores SET {column} = '{value}' WHERE customer_id = %s", [customers[0]]
+        )
 
 
 def test_every_refusal_has_a_sentence() -> None:
@@ -254,7 +362,7 @@ async def test_who_never_ordered_has_no_forecast(connection: Connection, clv: CL
     assert (answer.clv, answer.reason, answer.p_buy, answer.model) == ("0.00", "no_orders", None, None)
     facts = await AnalyticsRepository(connection).get_clv_inputs(prospect.id, clock.today(), 180)
     assert facts is not None
-    assert modelled_value(fit_model(some_histories([0, 1, 2]), values, Terms(90)), facts) is None  # type: ignore[arg-type]
+    assert modelled_value(fit_model(*ordinary_shop(), Terms(90)), facts) is None  # type: ignore[arg-type]
 
 
 async def test_a_request_takes_what_it_does_not_name_from_the_settings(

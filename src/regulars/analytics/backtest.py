@@ -14,7 +14,19 @@ from regulars.analytics.repository_forecasts import ForecastRepository
 from regulars.analytics.repository_stage import ScoringStageRepository
 from regulars.analytics.run_parameters import clv_rules, fixed_edges, uses_fixed_edges
 from regulars.analytics.schemas_backtest import CLVBacktestQuery, CLVBacktestResponse
-from regulars.analytics.value_models import ModelRefusal, Numbers, Terms, ValueModel, blend_share, fit_model, measured
+from regulars.analytics.value_models import (
+    Histories,
+    ModelRefusal,
+    NoModel,
+    Numbers,
+    Terms,
+    ValueModel,
+    blend_share,
+    fit_model,
+    measured,
+    most_value,
+    refusal_of,
+)
 from regulars.customers.repository_scores import CustomerScoresRepository
 from regulars.formulas.backtesting import accuracy, calibration, deciles, fitting_lifespan
 from regulars.formulas.clv import CLVRules, window_share
@@ -80,6 +92,14 @@ class BacktestService:
         await self._outcomes.drop()
         return await asyncio.to_thread(_compared, calibrated_until, found, model, rules)
 
+    async def may_be_tested(self, calibrated_until: date) -> bool:
+        """Whether there were enough orders on a day to fit a model; whether one is found, only the fit shows."""
+        await self._stage.prepare()
+        await self._stage.stage_facts(Period(calibrated_until, last_days=1), only_chosen=False)
+        histories = await self._forecasts.get_histories()
+        await self._stage.drop()
+        return refusal_of(histories) is None
+
     async def _predicted(self, calibrated_until: date, window_days: int, rules: CLVRules) -> ValueModel:
         """Stage facts, scores and forecasts as a run on that day would have made them."""
         await self._stage.stage_facts(Period(calibrated_until, last_days=window_days), only_chosen=False)
@@ -87,16 +107,22 @@ class BacktestService:
         histories = await self._forecasts.get_histories()
         order_values = await self._forecasts.get_order_values()
         model = await asyncio.to_thread(fit_model, histories, order_values, Terms(window_days))
-        if isinstance(model, ModelRefusal):
-            await self._stage.drop()
-            needed, have = measured(model, histories)
-            raise InsufficientData(model.sentence, reason=model.value, needed=needed, have=have)
+        if isinstance(model, NoModel):
+            raise await self._refused(model, histories)
+        forecasts = await asyncio.to_thread(model.forecast, histories)
+        if not forecasts.stay_below(most_value, model.values.gamma + await self._forecasts.get_most_net()):
+            raise await self._refused(NoModel(ModelRefusal.OUT_OF_RANGE), histories)
         is_fixed = uses_fixed_edges(self._settings, population.ranked)
         edges = fixed_edges(self._settings) if is_fixed else await self._stage.get_quintile_edges()
         await self._scores.stage_scored_customers()
         await self._stage.fill_scores(edges, rules)
-        await self._forecasts.stage_forecasts(histories, await asyncio.to_thread(model.forecast, histories))
+        await self._forecasts.stage_forecasts(histories, forecasts)
         return model
+
+    async def _refused(self, model: NoModel, histories: Histories) -> InsufficientData:
+        await self._stage.drop()
+        needed, have = measured(model.refusal, histories)
+        return InsufficientData(model.sentence, reason=model.refusal.value, needed=needed, have=have)
 
 
 def _compared(calibrated_until: date, found: Outcomes, model: ValueModel, rules: CLVRules) -> Backtest:

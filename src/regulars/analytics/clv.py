@@ -130,7 +130,7 @@ class CLVService(ScoringService):
                 "clv_high": self._money(stored.clv_high),
                 "window_days": origin.run.window_days if origin.run else None,
                 "method": stored.clv_method,
-                "fallback": fallback_of(origin.run) if origin.run else None,
+                **_fallback_members(origin.run),
                 "p_buy": stored.p_buy,
                 "expected_orders": stored.expected_orders,
                 "median_wait_days": stored.median_wait_days,
@@ -301,5 +301,14 @@ def _window_shares(run: ScoringRun | None) -> WindowShares | None:
 
 def _run_members(run: ScoringRun | None) -> dict[str, object]:
     if run is None:
-        return dict.fromkeys((*RunResponse.model_fields, "method", "window_days", "fallback")) | {"seconds": {}}
-    return run_members(run) | {"method": run.method, "window_days": run.window_days, "fallback": fallback_of(run)}
+        unknown = dict.fromkeys((*RunResponse.model_fields, "method", "window_days"))
+        return unknown | _fallback_members(None) | {"seconds": {}}
+    return run_members(run) | {"method": run.method, "window_days": run.window_days} | _fallback_members(run)
+
+
+def _fallback_members(run: ScoringRun | None) -> dict[str, object]:
+    """Why a run had to do without a model; None where it had one, or none was asked for."""
+    fallback = fallback_of(run) if run else None
+    if fallback is None:
+        return {"fallback": None, "fallback_sentence": None}
+    return {"fallback": fallback.refusal, "fallback_sentence": fallback.sentence}

@@ -63,8 +63,8 @@ class _Teller:
         if told.clv is None:
             return ["No run has valued this customer yet."]
         lines = [self._headline(told.clv)]
-        if told.fallback:
-            lines += [f"A model was asked for, but {told.fallback.sentence}: the formula took its place."]
+        if told.fallback_sentence:
+            lines += [f"A model was asked for, but {told.fallback_sentence}: the formula took its place."]
         if told.coverage == "live":
             lines += [f"Valued on {told.as_of}, as a purchase changed, by the rules of the last run over everyone."]
         else:

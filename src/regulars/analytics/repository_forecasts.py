@@ -47,6 +47,13 @@ class ForecastRepository(ColumnsRepository):
         """)
         return OrderValues(**await self._columns(statement, {"days": "i4", "log_mean": "f8", "customers": "i4"}))
 
+    async def get_most_net(self) -> float:
+        """What the customer who has brought most has brought; 0 if nobody has brought anything."""
+        found: float = await self._value(
+            "SELECT coalesce(max(greatest(net, 0)), 0)::double precision FROM scoring_facts WHERE orders > 0"
+        )
+        return found
+
     async def stage_forecasts(self, histories: Histories, forecasts: Forecasts) -> None:
         """Make `scoring_forecasts`, one row for each kind of customer."""
         await self._execute("""

@@ -231,10 +231,10 @@ _by_formula = {
 }
 _by_model = {
     "value": SQL("""
-                     least(trunc((
+                     trunc((
                          %(share)s * (%(gamma)s + f.net::double precision) * ahead.value_factor
                          + (1 - %(share)s) * %(margin)s * greatest(f.last_net, 0)::double precision
-                     )::numeric, 4), 99999999999999)
+                     )::numeric, 4)
     """),
     "forecast": SQL("""
            ahead.p_buy, ahead.expected_orders, nullif(ahead.median_wait_days, 'NaN'),

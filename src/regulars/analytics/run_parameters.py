@@ -7,7 +7,7 @@ from typing import Any
 
 from regulars.analytics.models import ScoringRequest, ScoringRun
 from regulars.analytics.repository_stage import ForecastsUsed
-from regulars.analytics.value_models import ModelRefusal, Terms, ValueModel, blend_share
+from regulars.analytics.value_models import ModelRefusal, NoModel, Terms, ValueModel, blend_share
 from regulars.formulas.clv import CLVRules, default_multipliers
 from regulars.formulas.rfm import RFMEdges, RFMSegment
 from regulars.kit.errors import OperatorError
@@ -80,11 +80,11 @@ def forecasts_of(model: ValueModel, as_of: date) -> ForecastsUsed:
     return ForecastsUsed(model.values.gamma, model.terms.share, model.terms.margin, as_of)
 
 
-def model_parameters(model: ValueModel | ModelRefusal | None) -> Mapping[str, Any]:
+def model_parameters(model: ValueModel | NoModel | None) -> Mapping[str, Any]:
     """The model of a run as the run keeps it, or why it has none."""
     if isinstance(model, ValueModel):
         return {"model": model.as_json()}
-    return {"fallback": model.value} if model else {}
+    return {"fallback": model.refusal.value, "bounds": dict(model.bounds)} if model else {}
 
 
 def model_of(run: ScoringRun) -> ValueModel | None:
@@ -93,7 +93,7 @@ def model_of(run: ScoringRun) -> ValueModel | None:
     return ValueModel.from_json(stored) if stored else None
 
 
-def fallback_of(run: ScoringRun) -> ModelRefusal | None:
+def fallback_of(run: ScoringRun) -> NoModel | None:
     """Why a run used the formula though a model was asked for."""
     stored = run.parameters.get("fallback")
-    return ModelRefusal(stored) if stored else None
+    return NoModel(ModelRefusal(stored), run.parameters.get("bounds", {})) if stored else None

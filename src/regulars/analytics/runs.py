@@ -21,7 +21,7 @@ from regulars.analytics.run_parameters import (
     terms_of,
     uses_fixed_edges,
 )
-from regulars.analytics.value_models import Histories, ModelRefusal, ValueModel, fit_model
+from regulars.analytics.value_models import Histories, ModelRefusal, NoModel, ValueModel, fit_model, most_value
 from regulars.customers.repository_scores import CustomerScoresRepository, Freshness, ScoringStamp, WrittenScores
 from regulars.formulas.clv import CLVRules
 from regulars.formulas.rfm import RFMEdges
@@ -168,7 +168,7 @@ class ScoringService:
         """The model of the latest run over everyone, if it is the one that is asked for."""
         latest = await self._runs.get_latest("clv") if request.uses_model else None
         model = model_of(latest) if latest else None
-        return model if model is not None and model.terms == terms_of(request) else None
+        return model if _is_on_terms(model, request) else None
 
     async def _run_with_edges(self, request: ScoringRequest, latest: ScoringRun | None) -> ScoringRun | None:
         """The earlier run whose edges are used again; None if the run has to find its own."""
@@ -218,21 +218,22 @@ class ScoringService:
             return StoredEdges("fixed", fixed_edges(self._settings))
         return StoredEdges("quintiles", await self._stage.get_quintile_edges())
 
-    async def _forecast(self, plan: RunPlan) -> ValueModel | ModelRefusal:
+    async def _forecast(self, plan: RunPlan) -> ValueModel | NoModel:
         """Fit the model unless the plan brings one, and stage its forecasts; or say why there is none."""
         histories = await self._forecasts.get_histories()
         model = plan.model or await self._fitted(plan, histories)
         if isinstance(model, ValueModel):
-            await self._forecasts.stage_forecasts(histories, await asyncio.to_thread(model.forecast, histories))
+            forecasts = await asyncio.to_thread(model.forecast, histories)
+            if not forecasts.stay_below(most_value, model.values.gamma + await self._forecasts.get_most_net()):
+                return NoModel(ModelRefusal.OUT_OF_RANGE)
+            await self._forecasts.stage_forecasts(histories, forecasts)
         return model
 
-    async def _fitted(self, plan: RunPlan, histories: Histories) -> ValueModel | ModelRefusal:
+    async def _fitted(self, plan: RunPlan, histories: Histories) -> ValueModel | NoModel:
         order_values = await self._forecasts.get_order_values()
         return await asyncio.to_thread(fit_model, histories, order_values, terms_of(plan.request))
 
-    async def _scored(
-        self, plan: RunPlan, edges: RFMEdges, rules: CLVRules, model: ValueModel | ModelRefusal | None
-    ) -> int:
+    async def _scored(self, plan: RunPlan, edges: RFMEdges, rules: CLVRules, model: ValueModel | NoModel | None) -> int:
         await self._scores.stage_scored_customers()
         return await self._stage.fill_scores(
             edges,
@@ -266,8 +267,12 @@ def _has_terms(covering: ScoringRun, request: ScoringRequest) -> bool:
     """Whether a run made values as they are asked for now; one that had to do without its model did not."""
     if not request.uses_model:
         return (covering.method, covering.window_days) == (request.method, request.window_days)
-    model = model_of(covering)
-    return model is not None and model.terms == terms_of(request)
+    return _is_on_terms(model_of(covering), request)
+
+
+def _is_on_terms(model: ValueModel | None, request: ScoringRequest) -> bool:
+    """Whether an earlier model values customers as it is asked for now; one that ended at a bound values nobody."""
+    return model is not None and model.terms == terms_of(request) and not model.bounds_reached
 
 
 def name_of(caller: Principal) -> str:

@@ -1,7 +1,7 @@
 """The models behind the methods `model` and `blend`: when they can be fitted, what they forecast, how they are kept."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self, TypeAlias
 
@@ -19,6 +19,9 @@ least_customers = 500
 least_days = 180
 least_orders = 3
 longest_wait_days = 36_500
+most_value = 1e24
+"""Values from here on cannot be stored."""
+
 blend_share = 0.5
 """The model's part of a `blend`; the rest is what the last period brought."""
 
@@ -30,6 +33,8 @@ class ModelRefusal(StrEnum):
     SHORT_HISTORY = "short_history"
     NO_THIRD_ORDER = "no_third_order"
     NOT_CONVERGED = "not_converged"
+    AT_BOUND = "at_bound"
+    OUT_OF_RANGE = "out_of_range"
 
     @property
     def sentence(self) -> str:
@@ -42,7 +47,28 @@ _sentences = {
     ModelRefusal.SHORT_HISTORY: f"the orders go back less than {least_days} days",
     ModelRefusal.NO_THIRD_ORDER: f"nobody has ordered on {least_orders} days",
     ModelRefusal.NOT_CONVERGED: "no parameters explain the orders best",
+    ModelRefusal.AT_BOUND: "the search for parameters ended at its bound",
+    ModelRefusal.OUT_OF_RANGE: "the values it would give are too large to be true",
 }
+
+
+@dataclass(frozen=True)
+class NoModel:
+    """Why there is no model.
+
+    Attributes:
+        refusal: The reason.
+        bounds: Where a search ended at its bound, the parameters that stand there.
+    """
+
+    refusal: ModelRefusal
+    bounds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        """What an operator reads."""
+        bounds = ", ".join(f"{name} at {value:.4g}" for name, value in self.bounds.items())
+        return f"{self.refusal.sentence} ({bounds})" if bounds else self.refusal.sentence
 
 
 @dataclass(frozen=True)
@@ -113,6 +139,19 @@ class Forecasts:
     low_factor: Numbers
     high_factor: Numbers
 
+    def stay_below(self, most: float, money: float) -> bool:
+        """Whether every number is one, and no value of a customer who has brought so much reaches a bound.
+
+        Args:
+            most: The bound of values.
+            money: `gamma` plus what the customer who has brought most has brought.
+        """
+        factors = (self.value_factor, self.low_factor, self.high_factor)
+        whole = (self.p_buy, self.expected_orders, *factors)
+        if not all(np.isfinite(numbers).all() for numbers in whole):
+            return False
+        return all(numbers.max(initial=0.0) * money < most for numbers in factors)
+
 
 @dataclass(frozen=True)
 class ValueModel:
@@ -144,7 +183,12 @@ class ValueModel:
     def mean_factor(self, x: npt.ArrayLike) -> Numbers:
         """What an order is expected to bring, for each unit of `gamma` plus what the customer has brought."""
         p, q = self.values.p, self.values.q
-        return np.asarray(p / (p * (np.asarray(x, dtype=np.float64) + 1.0) + q - 1.0))
+        return np.asarray(p / (p * (np.asarray(x, dtype=np.float64) + 1.0) + (q - 1.0)))
+
+    @property
+    def bounds_reached(self) -> dict[str, float]:
+        """The parameters at a bound of their search, where they are no findings. Fits of old versions may have some."""
+        return self.purchases.bounds_reached | self.values.bounds_reached
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -175,7 +219,7 @@ def refusal_of(histories: Histories) -> ModelRefusal | None:
 
 
 def measured(refusal: ModelRefusal, histories: Histories) -> tuple[int, int]:
-    """What is needed and what there is: customers, days, or orders; of a search for parameters, one that ends."""
+    """What is needed and what there is: customers, days, or orders; of a search, one that finds parameters."""
     if refusal is ModelRefusal.FEW_CUSTOMERS:
         return least_customers, int(histories.customers.sum())
     if refusal is ModelRefusal.SHORT_HISTORY:
@@ -185,7 +229,7 @@ def measured(refusal: ModelRefusal, histories: Histories) -> tuple[int, int]:
     return 1, 0
 
 
-def fit_model(histories: Histories, order_values: OrderValues, terms: Terms) -> ValueModel | ModelRefusal:
+def fit_model(histories: Histories, order_values: OrderValues, terms: Terms) -> ValueModel | NoModel:
     """The model of a shop, or why there is none.
 
     Order values are learned from everyone who brought money, not only from those who came again: what one order was
@@ -193,11 +237,12 @@ def fit_model(histories: Histories, order_values: OrderValues, terms: Terms) -> 
     """
     refusal = refusal_of(histories)
     if refusal is not None:
-        return refusal
+        return NoModel(refusal)
     if not len(order_values.days):
-        return ModelRefusal.NOT_CONVERGED
+        return NoModel(ModelRefusal.NOT_CONVERGED)
     purchases = buytilldie.fit(histories.x, histories.t_x, histories.T, histories.customers)
     values = gammagamma.fit(order_values.days, np.exp(order_values.log_mean), order_values.customers)
     if not (purchases.converged and values.converged and values.p + values.q > 1):
-        return ModelRefusal.NOT_CONVERGED
-    return ValueModel(purchases, values, terms)
+        return NoModel(ModelRefusal.NOT_CONVERGED)
+    model = ValueModel(purchases, values, terms)
+    return NoModel(ModelRefusal.AT_BOUND, model.bounds_reached) if model.bounds_reached else model

@@ -42,11 +42,25 @@ def backtest(
 
 async def _backtest(url: str, settings: Settings, day: date, window_days: int) -> CLVBacktestResponse:
     async with one_transaction(url) as connection:
+        service = BacktestService(connection, settings)
         try:
-            found = await BacktestService(connection, settings).backtest(day, window_days)
+            found = await service.backtest(day, window_days)
         except InsufficientData as error:
-            raise OperatorError(f"There is too little to test: {error.detail}.", "Choose a later day.") from error
+            advice = await _advice(service, day, settings.clock.today(), window_days)
+            raise OperatorError(f"There is too little to test: {error.detail}.", advice) from error
     return CLVBacktestResponse.of(found, settings.currency)
+
+
+async def _advice(service: BacktestService, day: date, today: date, window_days: int) -> str:
+    """What can be done about too little data: a later day helps only if there were more orders on it."""
+    last = today - timedelta(days=window_days)
+    if await service.may_be_tested(day):
+        return "The orders until another day may say more."
+    if await service.may_be_tested(last):
+        return f"Choose a later day, up to {last}."
+    if await service.may_be_tested(today):
+        return f"Up to {last} no day will do; a shorter window leaves later ones to choose."
+    return "No day will do yet: until the shop has more orders, its customers are valued by the formula (seed)."
 
 
 def tables_of(found: CLVBacktestResponse, currency: str) -> list[Table | str]:

@@ -99,6 +99,7 @@ async def _score(
 
 
 def _summary(run: ScoringRun, segments: list[RFMSegmentDistribution], settings: Settings) -> dict[str, object]:
+    fallback = fallback_of(run)
     return {
         "run_id": str(run.id),
         "kind": run.kind,
@@ -107,7 +108,8 @@ def _summary(run: ScoringRun, segments: list[RFMSegmentDistribution], settings: 
         "history_days": run.history_days,
         "window_days": run.window_days,
         "method": run.method,
-        "fallback": fallback_of(run),
+        "fallback": fallback.refusal if fallback else None,
+        "fallback_sentence": fallback.sentence if fallback else None,
         "currency": settings.currency,
         "edges": run.edges,
         "counts": dict(run.counts),

@@ -18,9 +18,10 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import hyp2f1
+from scipy.special import expit
 
-from regulars.formulas.climbing import climb, curvature_at
+from regulars.formulas.active_purchases import purchases_if_active
+from regulars.formulas.climbing import bounds_reached, climb, curvature_at
 from regulars.formulas.purchase_likelihood import PurchaseLikelihood, group_rows
 
 Model: TypeAlias = Literal["mbgnbd", "bgnbd"]
@@ -34,9 +35,6 @@ discount_days = 30
 
 days_per_year = 365
 
-_around_one = 1e-5
-_beside_pole = 1e-9
-
 
 @dataclass(frozen=True)
 class Fitted:
@@ -48,7 +46,7 @@ class Fitted:
         a: First parameter of the chances to stop.
         b: Second one.
         log_likelihood: Of the data that were fitted, with time in units.
-        converged: Whether a fit ended at a maximum.
+        converged: Whether a fit ended at a maximum, which may lie at a bound of the search.
         model: Whose parameters these are.
         unit_days: Length of the unit in days; 7 for parameters per week, as in the literature.
     """
@@ -61,6 +59,11 @@ class Fitted:
     converged: bool = True
     model: Model = "mbgnbd"
     unit_days: float = 7.0
+
+    @property
+    def bounds_reached(self) -> dict[str, float]:
+        """The parameters that stand at the bound of the search: the orders do not say what they are."""
+        return bounds_reached(r=self.r, alpha=self.alpha, a=self.a, b=self.b)
 
 
 class Parameters(Protocol):
@@ -133,28 +136,12 @@ def expected_purchases(
     T: npt.ArrayLike,
     horizon: npt.ArrayLike,
 ) -> Numbers:
-    """How many purchases to expect in the next days (2005, equation 10; 2007, equation 6).
-
-    The hypergeometric function is taken after Euler's transformation, in which the purchases stand in one argument
-    only: it then converges fast however many there are. At `a = 1`, where the formula divides by zero though the
-    expectation is smooth, the values on both sides are averaged.
-    """
-    x, ahead, alive = _numbers(x), _numbers(horizon) / params.unit_days, probability_alive(params, x, t_x, T)
-    z = ahead / (params.alpha + _numbers(T) / params.unit_days + ahead)
-    if abs(params.a - 1.0) >= _around_one:
-        return alive * _purchases_if_alive(params, params.a, x, z)
-    beside = (1.0 - _around_one, 1.0 + _around_one)
-    return _numbers(alive * sum(_purchases_if_alive(params, a, x, z) for a in beside) / 2)
-
-
-def _purchases_if_alive(params: Parameters, a: float, x: Numbers, z: Numbers) -> Numbers:
-    """As `expected_purchases()`, of customers known to be active; `z` is the horizon's share of alpha + T + horizon."""
-    scale = a + params.b + x - (params.model == "bgnbd")
-    scale = np.where(np.abs(scale) < _beside_pole, _beside_pole, scale)
-    # Where r - a is a whole number, SciPy's series for z near 1 meets poles that cancel.
-    r = params.r + _beside_pole * (abs(params.r - a - round(params.r - a)) < _beside_pole)
-    series = hyp2f1(scale - r - x, a - 1.0, scale, z)
-    return _numbers(np.maximum(scale / (a - 1.0) * (1.0 - (1.0 - z) ** (a - 1.0) * series), 0.0))
+    """How many purchases to expect in the next days (2005, equation 10; 2007, equation 6)."""
+    x, ahead = _numbers(x), _numbers(horizon) / params.unit_days
+    reach = ahead / (params.alpha + _numbers(T) / params.unit_days)
+    stays = params.b + x + (params.model == "mbgnbd")
+    active = purchases_if_active(params.r, params.a, params.b, x, stays, reach)
+    return _numbers(probability_alive(params, x, t_x, T) * active)
 
 
 def discounted_purchases(
@@ -190,12 +177,11 @@ def probability_alive(
 
     No measure of churn: under `bgnbd` it is 1 for everyone who bought once. See `probability_of_purchase()`.
     """
-    x, age = _numbers(x), _numbers(T) / params.unit_days
-    last = _numbers(t_x) / params.unit_days
-    silence = (params.r + x) * (np.log(params.alpha + age) - np.log(params.alpha + last))
-    stops = params.b + x if params.model == "mbgnbd" else np.where(x > 0, params.b + x - 1.0, np.inf)
-    with np.errstate(over="ignore"):
-        return _numbers(1.0 / (1.0 + params.a / stops * np.exp(silence)))
+    x, last = _numbers(x), _numbers(t_x) / params.unit_days
+    silent = _numbers(T) / params.unit_days - last
+    silence = (params.r + x) * np.log1p(silent / (params.alpha + last))
+    stops = params.b + x if params.model == "mbgnbd" else np.where(x > 0, params.b + (x - 1.0), np.inf)
+    return _numbers(expit(np.log(stops) - np.log(params.a) - silence))
 
 
 def probability_of_purchase(

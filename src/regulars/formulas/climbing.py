@@ -23,6 +23,7 @@ _flattest = 1e-6
 _longest_step = 2.0
 _most_halvings = 30
 _noise = 1e-10
+_inside = 1.0 + 1e-9
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Top:
     converged: bool
 
 
+def bounds_reached(**parameters: float) -> dict[str, float]:
+    """Those of the parameters, no logarithms, that stand where a climb may not go further."""
+    least, most = np.exp(-farthest), np.exp(farthest)
+    return {name: value for name, value in parameters.items() if not least * _inside < value < most / _inside}
+
+
 def curvature_at(slope: Slope, place: Numbers) -> Numbers:
     """The inverse of the (negative) second derivatives, from differences of the gradient.
 
@@ -55,7 +62,8 @@ def climb(slope: Slope, place: Numbers, curvature: Numbers) -> Top:
     """Quasi-Newton steps (Broyden, Fletcher, Goldfarb, Shanno) until the gradient vanishes.
 
     The climb stays within `farthest`. Where the function still rises there, the edge is its top: parameters that would
-    go on for ever say that something never happens, such as that a customer stops.
+    go on for ever say that something never happens, such as that a customer stops. It is for the caller to decide
+    whether those can be used; `bounds_reached()` names them.
 
     Args:
         slope: The function.

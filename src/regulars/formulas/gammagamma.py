@@ -7,14 +7,14 @@ P. Fader, B. Hardie: The Gamma-Gamma Model of Monetary Value, http://www.bruceha
 """
 
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, psi
 
-from regulars.formulas.climbing import climb
+from regulars.formulas.climbing import bounds_reached, climb
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
@@ -28,7 +28,8 @@ class FittedValues:
         q: Shape of the means of customers; without an expectation unless above 1.
         gamma: Scale of both, in money.
         log_likelihood: Of the data that were fitted.
-        converged: Whether a fit ended at a maximum.
+        converged: Whether a fit ended at a maximum, which may lie at a bound of the search.
+        scale: The mean purchase, in which the search counts money; not a number if there was none.
     """
 
     p: float
@@ -36,6 +37,15 @@ class FittedValues:
     gamma: float
     log_likelihood: float = nan
     converged: bool = True
+    scale: float = nan
+
+    @property
+    def bounds_reached(self) -> dict[str, float]:
+        """The parameters that stand at the bound of the search: the orders do not say what they are."""
+        found = bounds_reached(p=self.p, q=self.q)
+        if not isnan(self.scale) and bounds_reached(gamma=self.gamma / self.scale):
+            found["gamma"] = self.gamma
+        return found
 
 
 class ValueParameters(Protocol):
@@ -73,7 +83,8 @@ def fit(order_counts: npt.ArrayLike, mean_values: npt.ArrayLike, weights: npt.Ar
     rows = ValueLikelihood(counts, means, np.ones_like(counts) if weights is None else np.asarray(weights, np.float64))
     top = climb(rows.mean_and_gradient, np.log([2.0, 3.0, 1.0]), np.eye(3))
     p, q, gamma = np.exp(top.place).tolist()
-    return FittedValues(p, q, gamma * rows.scale, top.value * rows.customers - rows.log_scales, top.converged)
+    likelihood = top.value * rows.customers - rows.log_scales
+    return FittedValues(p, q, gamma * rows.scale, likelihood, top.converged, rows.scale)
 
 
 def expected_mean(params: ValueParameters, x: npt.ArrayLike, mean: npt.ArrayLike) -> Numbers:
@@ -86,7 +97,7 @@ def expected_mean(params: ValueParameters, x: npt.ArrayLike, mean: npt.ArrayLike
     """
     x, mean = np.asarray(x, dtype=np.float64), np.asarray(mean, dtype=np.float64)
     spent = np.where(x > 0, x * mean, 0.0)
-    weight = params.p * x + params.q - 1.0
+    weight = params.p * x + (params.q - 1.0)
     with np.errstate(divide="ignore"):
         return np.where(weight > 0, params.p * (params.gamma + spent) / weight, np.inf)
 
