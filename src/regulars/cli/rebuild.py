@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from regulars.analytics.repository_rebuild import ScoreDifference
-from regulars.cli.context import ready_database
+from regulars.cli.context import migrated_database, ready_database
 from regulars.customers.repository_purchases import MetricsDifference
 from regulars.flows.rebuild import rebuild_metrics, rebuild_scores
 from regulars.kit.database import Database
@@ -48,7 +48,7 @@ def scores(check: CheckOption = False, as_json: JsonOption = False) -> None:
 @app.command("search")
 def search() -> None:
     """The index of names, so that it knows the letters of every script; nobody else may be connected."""
-    with ready_database(load_settings()) as url:
+    with migrated_database(load_settings()) as url:
         changed = index_every_script(url)
     typer.echo("The index of names knows every script now." if changed else "The index of names is made anew.")
 
