@@ -279,6 +279,27 @@ CREATE INDEX audit_log_listed ON public.audit_log USING gin (((facts -> 'custome
 
 CREATE INDEX audit_log_object ON public.audit_log USING btree (object_kind, object_id, occurred_at DESC);
 
+CREATE TABLE public.award_bases (
+    customer_id uuid NOT NULL,
+    order_id uuid NOT NULL,
+    total numeric(18,4) NOT NULL,
+    discount_total numeric(18,4) NOT NULL,
+    tax_total numeric(18,4) NOT NULL,
+    shipping_total numeric(18,4) NOT NULL,
+    cash_rounding numeric(18,4) NOT NULL,
+    lines_total numeric(18,4),
+    is_followed boolean NOT NULL,
+    changed_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.award_bases
+    ADD CONSTRAINT award_bases_pkey PRIMARY KEY (customer_id, order_id);
+
+CREATE INDEX award_bases_to_follow ON public.award_bases USING btree (customer_id, order_id) WHERE (NOT is_followed);
+
+ALTER TABLE ONLY public.award_bases
+    ADD CONSTRAINT award_bases_customer_id_order_id_fkey FOREIGN KEY (customer_id, order_id) REFERENCES public.orders(customer_id, id);
+
 CREATE TABLE public.consent_events (
     customer_id uuid NOT NULL,
     id uuid DEFAULT uuidv7() NOT NULL,
@@ -1179,7 +1200,9 @@ CREATE TABLE public.refunds (
     refunded_on date NOT NULL,
     reason_code text,
     created_at timestamp with time zone NOT NULL,
-    CONSTRAINT refunds_amount_check CHECK ((amount > (0)::numeric))
+    shipping_amount numeric(18,4) DEFAULT 0 NOT NULL,
+    CONSTRAINT refunds_amount_check CHECK ((amount >= (0)::numeric)),
+    CONSTRAINT refunds_check CHECK (((shipping_amount >= (0)::numeric) AND (shipping_amount <= amount)))
 );
 
 ALTER TABLE ONLY public.refunds

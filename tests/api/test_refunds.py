@@ -46,6 +46,7 @@ async def test_refunds_by_amount_until_nothing_is_left(as_role: AsRole, connecti
         "customer_id": str(customer.id),
         "refund_id": "R1",
         "amount": "33.33",
+        "shipping_amount": "0.00",
         "currency": "EUR",
         "refunded_at": "2026-06-15T10:00:00Z",
         "refunded_on": "2026-06-15",
@@ -113,8 +114,8 @@ def test_lines_that_cost_nothing_are_worth_nothing() -> None:
         ({"amount": "0.00"}, "/amount", "range"),
         ({"amount": "-1.00"}, "/amount", "range"),
         ({"amount": "1.00", "refunded_at": "2026-06-15T10:06:00Z"}, "/refunded_at", "range"),
-        ({"amount": "1.00", "lines": [{"line_number": 1}]}, "/amount /lines", "missing"),
-        ({}, "/amount /lines", "missing"),
+        ({"amount": "1.00", "lines": [{"line_number": 1}]}, "/amount /lines /shipping_amount", "missing"),
+        ({}, "/amount /lines /shipping_amount", "missing"),
         ({"lines": [{"line_number": 1}, {"line_number": 1}]}, "/lines", "range"),
         ({"lines": [{"line_number": 1, "quantity": 0}]}, "/lines/0/quantity", "range"),
         ({"amount": "1.00", "reason": "He Said So"}, "/reason", "format"),
@@ -158,7 +159,8 @@ async def test_an_order_goes_forward_and_earns_once_when_it_is_paid(
     seen = []
     for status in ("pending", "pending", "paid", "pending", "paid", "fulfilled", "paid", "cancelled", "paid"):
         answer = await till.post(url, json=body | {"status": status})
-        seen.append((answer.status_code, answer.json()["status"], *await one(connection, points)))
+        found = slug(answer) if answer.status_code == 409 else answer.json()["status"]
+        seen.append((answer.status_code, found, *await one(connection, points)))
     assert seen == [
         (201, "pending", 0, 0),
         (200, "pending", 0, 0),
@@ -168,7 +170,7 @@ async def test_an_order_goes_forward_and_earns_once_when_it_is_paid(
         (200, "fulfilled", 1, 100),
         (200, "fulfilled", 1, 100),
         (200, "cancelled", 2, 0),
-        (200, "cancelled", 2, 0),
+        (409, "order-cancelled", 2, 0),
     ]
     events = await (
         await connection.execute("SELECT kind FROM events WHERE kind LIKE 'order.%' ORDER BY position")
@@ -243,8 +245,6 @@ async def test_orders_of_people_who_are_gone_are_gone(as_role: AsRole, connectio
     for caller, expected in ((till, "not-found"), (admin, "customer-erased")):
         assert slug(await caller.get(f"{url}/{order['id']}")) == expected
         assert slug(await caller.post(f"{url}/{order['id']}/cancel")) == expected
-        refund = {"refund_id": "R", "amount": "1.00"}
-        assert slug(await caller.post(f"{url}/{order['id']}/refunds", json=refund)) == expected
 
 
 async def test_a_refund_takes_a_bounded_number_of_statements(

@@ -70,7 +70,7 @@ async def test_another_spelling_of_the_same_order_is_no_change(shop: Shop) -> No
     [
         "1,2026-01-03,10,A,paid,web",
         "1,2026-01-02,11,A,paid,web",
-        "1,2026-01-02,10,A,pending,web",
+        "1,2026-01-02,10,A,fulfilled,web",
         "1,2026-01-02,10,A,paid,app",
     ],
 )

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from regulars.formulas.points import (
     OpenLot,
-    claw_back_due,
     claw_back_expired,
-    earning_base,
     give_back,
     points_earned,
     settle_debt,
@@ -31,17 +29,6 @@ def lot(number: int, remaining: int, *, days: int | None = None, earned: int = 0
 )
 def test_fractions_of_a_point_are_dropped(amount: str, rate: str, points: int) -> None:
     assert points_earned(Decimal(amount), Decimal(rate)) == points
-
-
-@pytest.mark.parametrize(
-    ("with_tax", "with_shipping", "base"),
-    [(True, True, "100"), (True, False, "95"), (False, True, "84"), (False, False, "79")],
-)
-def test_tax_and_shipping_earn_as_the_programme_says(*, with_tax: bool, with_shipping: bool, base: str) -> None:
-    found = earning_base(
-        Decimal(100), tax=Decimal(16), shipping=Decimal(5), with_tax=with_tax, with_shipping=with_shipping
-    )
-    assert found == Decimal(base)
 
 
 @pytest.mark.parametrize(
@@ -91,21 +78,6 @@ def test_parts_of_a_restoration_add_up_to_the_use(used: list[int], data: st.Data
             back[found] += points
         already += part
     assert list(back.values()) == used
-
-
-@given(earned=st.integers(0, 10_000), parts=st.lists(st.integers(1, 10_000), min_size=1, max_size=8))
-def test_refunds_of_the_whole_in_any_parts_make_due_what_was_earned(earned: int, parts: list[int]) -> None:
-    total, so_far, due = sum(parts), 0, 0
-    for part in parts:
-        so_far += part
-        due += claw_back_due(earned, refunded=Decimal(so_far), total=Decimal(total), already=due)
-        assert due <= Decimal(earned) * so_far / total
-    assert due == earned
-
-
-def test_nothing_is_due_twice() -> None:
-    assert claw_back_due(100, refunded=Decimal(50), total=Decimal(100), already=60) == 0
-    assert claw_back_due(100, refunded=Decimal(0), total=Decimal(0), already=0) == 100
 
 
 @pytest.mark.parametrize(

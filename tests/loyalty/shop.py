@@ -9,14 +9,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from regulars.accounts.roles import scopes_of
+from regulars.formulas.earning import OrderAmounts, Returned
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.security import Principal, operator
 from regulars.kit.settings import Settings
 from regulars.loyalty.expiry import Expired, ExpiryService
-from regulars.loyalty.models import ClawBack, Deadline, LoyaltyBalance, LoyaltyTransaction
+from regulars.loyalty.models import Deadline, LoyaltyBalance, LoyaltyTransaction
+from regulars.loyalty.models_refunds import AwardedOrder, ClawBack
 from regulars.loyalty.programme import ProgrammeService
-from regulars.loyalty.refunds import ClawBackService, Refunded
+from regulars.loyalty.refunds import ClawBackService
 from regulars.loyalty.repository import LoyaltyTransactionRepository
 from regulars.loyalty.repository_accounts import LoyaltyAccountRepository
 from regulars.loyalty.schemas import (
@@ -104,7 +106,10 @@ class Shop:
         self, customer_id: UUID, order_id: UUID, so_far: str, of: str = "100", refund_id: UUID | None = None
     ) -> list[ClawBack]:
         return await ClawBackService(self.connection, self.clock).claw_back_points(
-            Refunded(customer_id, order_id, refund_id or uuid4(), Decimal(so_far), Decimal(of)), by=till
+            AwardedOrder(
+                customer_id, order_id, refund_id or uuid4(), OrderAmounts(Decimal(of)), Returned(other=Decimal(so_far))
+            ),
+            by=till,
         )
 
     async def expire(self) -> Expired:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
+from regulars.formulas.earning import OrderAmounts
 from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.events import Event
 from regulars.kit.security import operator
@@ -105,7 +106,7 @@ async def test_expiry_of_many_leaves_one_for_each_customer(shop: Shop) -> None:
 
 async def test_an_award_that_lifts_the_tier_tells_of_it_and_so_does_a_tier_set_by_hand(shop: Shop) -> None:
     customer = await shop.member()
-    await shop.loyalty.award_order(customer, uuid4(), total=Decimal(10_000), by=till)
+    await shop.loyalty.award_order(customer, uuid4(), OrderAmounts(Decimal(10_000)), by=till)
     await shop.tiers.update_loyalty_tier(customer, LoyaltyTier.PLATINUM, by=operator)
     changes = [facts for kind, _, facts in await events(shop, customer) if kind == "tier.changed"]
     assert changes == [

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from regulars.formulas.earning import OrderAmounts
 from regulars.kit.security import operator
 from regulars.loyalty.history import (
     PastAward,
@@ -28,7 +29,9 @@ async def live(shop: Shop, customer_id: UUID, history: Sequence[PastEvent]) -> N
     for event in history:
         shop.clock = replace(now, stopped_at=event.at)
         if isinstance(event, PastAward):
-            await shop.loyalty.award_order(customer_id, event.order_id, total=Decimal(event.points), by=operator)
+            await shop.loyalty.award_order(
+                customer_id, event.order_id, OrderAmounts(Decimal(event.points)), by=operator
+            )
         elif isinstance(event, PastRedemption):
             spendable = (await shop.loyalty.get_loyalty_balance(customer_id, by=operator)).spendable
             portions = min(max(spendable, 0) // event.portion, event.at_most)

@@ -3,6 +3,7 @@ from uuid import uuid4
 
 import pytest
 
+from regulars.formulas.earning import OrderAmounts
 from regulars.kit.security import operator
 from regulars.loyalty.errors import ProgrammeChanged, TiersDoNotRise
 from regulars.loyalty.programme import ProgrammeService
@@ -38,8 +39,8 @@ async def test_an_order_earns_by_the_programme(shop: Shop) -> None:
     await shop.change_programme(points_per_unit=Decimal("0.5"), earning_base="without_tax")
     customer = await shop.member()
     award = await shop.loyalty.award_order(
-        customer, uuid4(), total=Decimal("124.99"), tax=Decimal("20.00"), shipping=Decimal("5.00"), by=till
+        customer, uuid4(), OrderAmounts(Decimal("124.99"), Decimal("20.00"), Decimal("5.00")), by=till
     )
     assert award is not None
-    assert (award.points, award.rule, award.programme_version) == (49, "purchase", 2)
-    assert await shop.loyalty.award_order(customer, uuid4(), total=Decimal("1.99"), by=till) is None
+    assert (award.points, award.rule, award.programme_version) == (50, "purchase", 2)
+    assert await shop.loyalty.award_order(customer, uuid4(), OrderAmounts(Decimal("1.99")), by=till) is None

@@ -63,7 +63,7 @@ def import_limit(settings: Settings) -> int:
     status_code=201,
     response_model=OrderResponse,
     responses={200: {"model": OrderResponse, "description": "The same order was stored before."}},
-    refusals=[CustomerErased, SourceForbidden, OrderConflict],
+    refusals=[CustomerErased, SourceForbidden, OrderConflict, OrderCancelled],
 )
 async def record_order(
     order: OrderCreate,
@@ -73,10 +73,14 @@ async def record_order(
     caller: MayWrite,
     once: OnceDep,
 ) -> Response:
-    """Recognised by source and external_id: the same order again gives the stored one, other content is refused.
+    """Recognised by source and external_id: the same order again gives the stored one.
+
+    Other content is refused, unless `is_revision` says that the source changed the order: then it replaces what is
+    stored, and the points follow.
 
     Sent again with a later status, the order goes forward: pending, paid, fulfilled, cancelled. It earns points once,
-    when it is paid. A status that the order has passed already changes nothing.
+    when it is paid. A status that the order has passed already changes nothing. A cancelled order cannot be paid: who
+    sends what was sent before gets the stored one, any other status is refused.
     """
 
     async def work() -> Answer:
@@ -111,7 +115,7 @@ async def get_order(order_id: OrderKeyText, connection: TransactionDep, caller: 
         200: {"model": RefundResponse, "description": "The same refund was stored before."},
         202: {"model": Accepted, "description": "The order is not known yet; the refund is held for it."},
     },
-    refusals=[CustomerErased, OrderCancelled, RefundConflict, RefundExceedsOrder],
+    refusals=[OrderCancelled, RefundConflict, RefundExceedsOrder],
 )
 async def refund_order(
     order_id: OrderKeyText,
@@ -122,7 +126,11 @@ async def refund_order(
     caller: MayRefund,
     once: OnceDep,
 ) -> Response:
-    """An amount, or lines that are brought back; as often as there is something left. Points go back in proportion.
+    """An amount, or lines that are brought back, or shipping; as often as there is something left.
+
+    The order's points go back by what of it earned them: lines take their part, shipping takes nothing where it earned
+    nothing, an amount takes its share of what is left. Goods come back also when nothing is left to be paid. Orders of
+    people who were deleted or erased can be refunded too.
 
     Recognised by refund_id: the same refund again gives the stored one, other content is refused. By the setting
     `early_refunds`, one that names an order by `source:external_id` before it came is refused or held for it.

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from regulars.demo.repository import DemoOrder, DemoRefund, DemoRepository
 from regulars.demo.shop import Dataset
+from regulars.formulas.earning import OrderAmounts
 from regulars.kit.clock import Clock
 from regulars.kit.database import Database
 from regulars.kit.money import minor_units
@@ -92,7 +93,9 @@ def plan_life(
         if redeems < _redeeming and order.customer_id in seen:
             history.append(PastRedemption(order.ordered_at, _portion, _most_portions))
         seen.add(order.customer_id)
-        points = programme.points_for_order(order.total, tax=order.tax_total, shipping=order.shipping_total)
+        points = programme.points_for_order(
+            OrderAmounts(order.total, order.tax_total, order.shipping_total, minor_units=digits)
+        )
         if points:
             history.append(PastAward(order.ordered_at, order.id, points))
         refunded_at = order.ordered_at + timedelta(days=1 + 27 * days)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from regulars.analytics.live import LiveScoring
+from regulars.flows.follow_orders import follow_some
 from regulars.flows.importing.awards import OrderAwards
 from regulars.flows.importing.repository_matching import Batch
 from regulars.flows.importing.repository_products import ImportProductsRepository
@@ -18,6 +19,7 @@ from regulars.kit.database import Connection
 from regulars.kit.errors import OperatorError
 from regulars.kit.settings import Settings
 from regulars.loyalty.repository_programmes import ProgrammeRepository
+from regulars.loyalty.retries import with_retries
 from regulars.orders.service import clock_tolerance
 
 orders_per_batch = 50_000
@@ -92,6 +94,7 @@ class _OrdersImport(StagedImport):
     def __init__(self, connection: Connection, job: ImportJob) -> None:
         super().__init__(connection, job)
         self._awards: OrderAwards | None = None
+        self._is_first = True
         self._live = LiveScoring(connection, job.settings, job.clock)
         self._products = ImportProductsRepository(connection)
         self._writing = WritingRepository(
@@ -141,10 +144,18 @@ class _OrdersImport(StagedImport):
         return batch
 
     async def follow_up(self, batch: Batch) -> None:
-        """Award the points of the orders."""
+        """Have the points of changed orders follow them, also of an import that was killed; award new ones."""
+        if batch.updated or self._is_first:
+            while await with_retries(self._follow_some):
+                pass
+        self._is_first = False
         if self._awards:
             await self._awards.award(batch)
             self.job.on_progress(Progress("awarding", self._awards.orders))
+
+    async def _follow_some(self) -> int:
+        async with self.connection.transaction():
+            return await follow_some(self.connection, self.job.clock)
 
     async def finish(self) -> None:
         """Give the planner fresh statistics."""

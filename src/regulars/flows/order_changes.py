@@ -1,12 +1,13 @@
 """What every change of an order brings about, in one transaction: money, points, tier, metrics, scores, events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from decimal import Decimal
+from typing import Any
 
 from regulars.analytics.live import LiveScoring
 from regulars.customers.models import RetailCustomer
 from regulars.customers.repository import RetailCustomerRepository
+from regulars.flows.follow_orders import follow_one
 from regulars.flows.guests import can_be_reached
 from regulars.kit.audit import record_audit
 from regulars.kit.clock import Clock
@@ -15,15 +16,18 @@ from regulars.kit.errors import Refusal
 from regulars.kit.events import Event, record_events
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
+from regulars.kit.validation import Validation
 from regulars.loyalty.errors import AlreadyCredited
-from regulars.loyalty.models import ClawBack
-from regulars.loyalty.refunds import ClawBackService, Refunded
+from regulars.loyalty.models_refunds import AwardedOrder, ClawBack
+from regulars.loyalty.refunds import ClawBackService
 from regulars.loyalty.service import LoyaltyService
 from regulars.orders import events
-from regulars.orders.errors import RefundConflict
-from regulars.orders.models import NewOrder, Order, Refund
+from regulars.orders.amounts import amounts_of, returned_of
+from regulars.orders.errors import OrderCancelled, RefundConflict
+from regulars.orders.models import FullOrder, NewOrder, Order, OrderLine, Refund
 from regulars.orders.refunds import check_refund, complete_refund, says_the_same
 from regulars.orders.repository import OrderRepository
+from regulars.orders.repository_changed import ChangedOrderRepository
 from regulars.orders.repository_refunds import EarlyReversalRepository, RefundRepository
 from regulars.orders.schemas_refunds import OrderCancel, RefundCreate
 from regulars.orders.service import OrderService
@@ -59,7 +63,7 @@ class OrderChanges:
             return None
         await record_events(self._connection, now, *_events_of_new(order))
         if order.status in paid:
-            await self._award(order, buyer)
+            await self._award(order, new.lines, buyer)
         if self._settings.early_refunds == "hold":
             await self.settle_early(order)
             return await self._orders.get(order.customer_id, order.id)
@@ -68,11 +72,35 @@ class OrderChanges:
     async def advance(self, order: Order, new: NewOrder, buyer: RetailCustomer, *, was_paid: bool) -> Order:
         """Follow the order to the status that its source tells now; it earns when it becomes paid."""
         if new.status == "cancelled":
-            return await self.cancel(order)
+            return await self._orders.note_cancellation(await self.cancel(order), new)
         advanced = await self._orders.set_status(order, new, now=self._clock.now())
         if not was_paid:
             await self._pay(advanced, buyer)
         return advanced
+
+    async def revise(self, order: Order, new: NewOrder, buyer: RetailCustomer) -> Order:
+        """Replace an order by what its source says now; its points follow.
+
+        Raises:
+            OrderCancelled: the order is cancelled, and the source says otherwise.
+            Validation: the new total is below what was refunded.
+        """
+        if order.cancelled_on is not None and new.status != "cancelled":
+            raise OrderCancelled
+        if new.totals.total < order.refunded_total:
+            raise Validation.at("/total", "range", "must not be below what was refunded")
+        now, [known] = self._clock.now(), await OrderService(self._connection).complete([order])
+        before = amounts_of(order, known.lines)
+        await ChangedOrderRepository(self._connection).note(order, lines_total=before.lines, now=now)
+        revised = await self._orders.revise(order, new, ordered_on=self._clock.day_of(new.ordered_at), now=now)
+        await record_events(self._connection, now, events.OrderRevised(**_facts(revised), status=revised.status))
+        await self._audit("revise_order", order, {"total": str(order.total)})
+        if new.status == "cancelled":
+            revised = await self.cancel(revised)
+        elif new.status in paid and order.status == "pending":
+            await self._pay(revised, buyer)
+        await follow_one(self._connection, self._clock, revised, by=self._by)
+        return revised
 
     async def refund(self, order: Order, refund: RefundCreate) -> tuple[Refund, list[ClawBack], bool]:
         """Write a refund and take back its part of the points; one that was written before is found again.
@@ -103,11 +131,11 @@ class OrderChanges:
             amount=written.amount,
             refunded_total=refunded_total,
             currency=order.currency,
-            is_full=refunded_total == order.total,
+            is_full=refunded_total == order.total > 0,
         )
         await record_events(self._connection, now, told)
         await self._audit("refund_order", order, {"refund_id": str(written.id), "reason": refund.reason})
-        return written, await self._claw_back(order, written, refunded_total), True
+        return written, await self._claw_back(known, [*known.refunds, written]), True
 
     async def cancel(self, order: Order, reason: str | None = None) -> Order:
         """Cancel an order and take back all of its points; a cancelled one stays as it is."""
@@ -118,8 +146,8 @@ class OrderChanges:
         told = events.OrderCancelled(customer_id=order.customer_id, order_id=order.id)
         await record_events(self._connection, now, told)
         await self._audit("cancel_order", order, {"reason": reason})
-        everything = Refunded(order.customer_id, order.id, order.id, order.total, order.total)
-        await self._claw_backs.claw_back_points(everything, by=self._by)
+        void = AwardedOrder(order.customer_id, order.id, order.id, amounts_of(order, ()), returned=None)
+        await self._claw_backs.claw_back_points(void, by=self._by)
         return cancelled
 
     async def settle_early(self, order: Order) -> None:
@@ -141,7 +169,7 @@ class OrderChanges:
         live = LiveScoring(self._connection, self._settings, self._clock)
         is_free = await live.hold_off_runs()
         await RetailCustomerRepository(self._connection).update_purchase_metrics([buyer.id], now=self._clock.now())
-        if is_free:
+        if is_free and buyer.deleted_at is None and buyer.erased_at is None:
             await live.rescore(buyer.id)
 
     async def _reverse(self, order: Order, refund_id: str, request: dict[str, object]) -> None:
@@ -156,29 +184,28 @@ class OrderChanges:
     async def _pay(self, order: Order, buyer: RetailCustomer) -> None:
         """Give the points of an order that was not paid when it came, less those of what was refunded since."""
         await record_events(self._connection, self._clock.now(), _paid(order))
-        await self._award(order, buyer)
-        so_far = Decimal(0)
-        for refund in await self._refunds.get_refunds([order]):
-            so_far += refund.amount
-            await self._claw_back(order, refund, so_far)
+        [known] = await OrderService(self._connection).complete([order])
+        await self._award(order, known.lines, buyer)
+        for place in range(len(known.refunds)):
+            await self._claw_back(known, known.refunds[: place + 1])
 
-    async def _award(self, order: Order, buyer: RetailCustomer) -> None:
+    async def _award(self, order: Order, lines: Sequence[OrderLine], buyer: RetailCustomer) -> None:
         """Give what the programme gives, once: whoever sent an award for the order before has given it."""
         if not buyer.is_active or not can_be_reached(buyer):
             return
         with suppress(AlreadyCredited):
             await LoyaltyService(self._connection, self._settings, self._clock).award_order(
-                buyer.id,
-                order.id,
-                total=order.total_before_rounding,
-                tax=order.tax_total,
-                shipping=order.shipping_total,
-                by=self._by,
+                buyer.id, order.id, amounts_of(order, lines), by=self._by
             )
 
-    async def _claw_back(self, order: Order, refund: Refund, refunded_total: Decimal) -> list[ClawBack]:
-        part = Refunded(order.customer_id, order.id, refund.id, refunded_total, order.total)
-        return await self._claw_backs.claw_back_points(part, by=self._by)
+    async def _claw_back(self, known: FullOrder, refunds: Sequence[Refund]) -> list[ClawBack]:
+        """Take back what the order does not keep after these refunds, of which the last is the cause."""
+        order, returned = known.order, returned_of(refunds)
+        is_void = order.status == "cancelled" or returned.amount >= order.total > 0
+        left = AwardedOrder(
+            order.customer_id, order.id, refunds[-1].id, amounts_of(order, known.lines), None if is_void else returned
+        )
+        return await self._claw_backs.claw_back_points(left, by=self._by)
 
     async def _audit(self, action: str, order: Order, facts: dict[str, object]) -> None:
         await record_audit(
@@ -193,13 +220,7 @@ class OrderChanges:
 
 
 def _events_of_new(order: Order) -> Iterator[Event]:
-    yield events.OrderRecorded(
-        customer_id=order.customer_id,
-        order_id=order.id,
-        status=order.status,
-        total=order.total,
-        currency=order.currency,
-    )
+    yield events.OrderRecorded(**_facts(order), status=order.status)
     if order.status in paid:
         yield _paid(order)
     if order.status == "cancelled":
@@ -207,6 +228,13 @@ def _events_of_new(order: Order) -> Iterator[Event]:
 
 
 def _paid(order: Order) -> events.OrderPaid:
-    return events.OrderPaid(
-        customer_id=order.customer_id, order_id=order.id, total=order.total, currency=order.currency
-    )
+    return events.OrderPaid(**_facts(order))
+
+
+def _facts(order: Order) -> dict[str, Any]:
+    return {
+        "customer_id": order.customer_id,
+        "order_id": order.id,
+        "total": order.total,
+        "currency": order.currency,
+    }

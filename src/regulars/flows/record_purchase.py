@@ -11,7 +11,7 @@ from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
-from regulars.orders.errors import OrderConflict
+from regulars.orders.errors import OrderCancelled, OrderConflict
 from regulars.orders.models import NewOrder, NewOrderStatus, Order, OrderName
 from regulars.orders.repository import OrderRepository
 from regulars.orders.schemas import OrderCreate, OrderResponse
@@ -43,12 +43,14 @@ async def record_purchase(
     stored.
 
     Sending the same order again changes nothing but its status, which goes forward only, and gives the stored one.
+    Other content replaces the stored one if it says that it is a revision; the points follow.
 
     Raises:
         NotFound, CustomerErased: there is no such customer, for this caller.
         Validation: the order does not make sense.
         SourceForbidden: an API client names a source that is not its own.
-        OrderConflict: the source has an order of this id with other content.
+        OrderConflict: the source has an order of this id with other content, and does not say that it changed it.
+        OrderCancelled: the order is cancelled here, and the source now says otherwise than it did before.
     """
     lines = check_order(order, settings, clock)
     new = order.as_new(own_source(order.source, by), settings.currency, lines)
@@ -68,24 +70,33 @@ async def record_purchase(
     buyer = await customers.lock(buyer.id)
     recorded = None if stored else await changes.record(new, buyer)
     if recorded is None:
-        known = await _repeat(orders, changes, new, buyer)
+        known = await _repeat(orders, changes, new, buyer, is_revision=order.is_revision)
         return Purchase(await OrderService(connection).show(known, by=by), is_new=False)
     await changes.follow(buyer)
     return Purchase(await OrderService(connection).show(recorded, by=by), is_new=True)
 
 
-async def _repeat(orders: OrderRepository, changes: OrderChanges, new: NewOrder, buyer: RetailCustomer) -> Order:
+async def _repeat(
+    orders: OrderRepository, changes: OrderChanges, new: NewOrder, buyer: RetailCustomer, *, is_revision: bool
+) -> Order:
     """The stored order of this source and id, if the new one says the same, in the status that it has reached by now.
 
-    A status that the order has passed already came late, and changes nothing.
+    A status that the order has passed already came late, and changes nothing. A cancelled order is not taken up again:
+    who says so after having said something else is told, who only repeats what was said is not.
     """
     stored = await orders.find(OrderName(new.source, new.external_id))
     if stored is None:
         raise NotFound
     status = await orders.status_in_source(stored, new) if stored.customer_id == buyer.id else None
+    if status is None and stored.customer_id == buyer.id and is_revision:
+        revised = await changes.revise(stored, new, buyer)
+        await changes.follow(buyer)
+        return revised
     if status is None:
         raise OrderConflict(order_id=stored.id)
-    if stored.cancelled_on is not None or _steps.index(new.status) <= _steps.index(status):
+    if stored.cancelled_on is not None and new.status not in (status, "cancelled"):
+        raise OrderCancelled
+    if new.status == status or (stored.cancelled_on is None and _steps.index(new.status) < _steps.index(status)):
         return stored
     advanced = await changes.advance(stored, new, buyer, was_paid=status in paid)
     if advanced.cancelled_on is not None:

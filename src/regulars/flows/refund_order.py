@@ -46,20 +46,20 @@ async def refund_order(
     """Pay back an amount or lines of an order: refund, points, tier, metrics and scores, all or nothing.
 
     Sending the same refund again changes nothing and gives the stored one. The order of a deactivated customer can be
-    refunded too.
+    refunded too, and so can that of a person who is gone: what was paid back is booked.
 
     Returns:
         The refund; None where the order is not known yet and the refund is held for it.
 
     Raises:
-        NotFound, CustomerErased: there is no such order, for this caller.
+        NotFound: there is no such order.
         Validation: the refund does not make sense.
         RefundConflict: the order has a refund of this id with another amount or other lines.
         OrderCancelled: the order is cancelled.
         RefundExceedsOrder: more than is left of the order.
     """
     check_refund(refund, settings, clock)
-    found = await _lock_order(connection, key, by=by, settings=settings)
+    found = await _lock_order(connection, key, by=by, settings=settings, also_gone=True)
     if found is None:
         await _hold(connection, key, refund.refund_id, refund, by=by, clock=clock)
         return None
@@ -138,7 +138,7 @@ async def _settle(connection: Connection, name: OrderName, settings: Settings, c
 
 
 async def _lock_order(
-    connection: Connection, key: OrderKey, *, by: Principal, settings: Settings
+    connection: Connection, key: OrderKey, *, by: Principal, settings: Settings, also_gone: bool = False
 ) -> tuple[Order, RetailCustomer] | None:
     """The order with its customer, who is locked; None if what is to be done shall wait for it."""
     orders, customers = OrderRepository(connection), RetailCustomerRepository(connection)
@@ -150,7 +150,8 @@ async def _lock_order(
         if name:
             return None
         raise NotFound
-    require_visible(await customers.get(place[0]), by, "orders:refund")
+    if not also_gone:
+        require_visible(await customers.get(place[0]), by, "orders:refund")
     customer = await customers.lock(place[0])
     order = await orders.get(*place)
     assert order is not None, "orders are never deleted"  # noqa: S101

@@ -1,4 +1,4 @@
-"""Arithmetic of points: what a purchase earns, which lots a use takes from, what a refund takes back.
+"""Arithmetic of points: what an amount earns, which lots a use takes from, what is charged of what expired.
 
 Points are whole numbers. Money is a `Decimal`; points are rounded down, once.
 """
@@ -44,16 +44,6 @@ def points_earned(amount: Decimal, points_per_unit: Decimal) -> int:
     return max(0, int((amount * points_per_unit).to_integral_value(rounding=ROUND_DOWN)))
 
 
-def earning_base(total: Decimal, *, tax: Decimal, shipping: Decimal, with_tax: bool, with_shipping: bool) -> Decimal:
-    """The part of an order that earns points. `total` is net of discounts and includes tax and shipping."""
-    base = total
-    if not with_tax:
-        base -= tax
-    if not with_shipping:
-        base -= shipping
-    return max(base, Decimal(0))
-
-
 def settle_debt(balance: int, points: int) -> tuple[int, int]:
     """Split a gain into what settles points owed and what remains to be spent."""
     settled = min(points, max(-balance, 0))
@@ -93,22 +83,6 @@ def give_back(uses: Sequence[tuple[LotId, int]], *, already: int, points: int) -
         if part:
             given.append((lot, part))
     return given
-
-
-def claw_back_due(earned: int, *, refunded: Decimal, total: Decimal, already: int) -> int:
-    """Points of an award that a refund makes due, by the cumulative floor.
-
-    Counting from the sum of all refunds, not from each, makes parts add up: refunding the whole order in any number
-    of parts takes back exactly what it earned.
-
-    Args:
-        earned: Points the order was given.
-        refunded: All of the order's refunds so far, this one included.
-        total: The order's total.
-        already: Points that earlier refunds made due.
-    """
-    so_far = earned if refunded >= total else int(earned * refunded // total)
-    return max(0, so_far - already)
 
 
 def claw_back_expired(due: int, *, already: int, earned: int, expired: int) -> int:

@@ -14,6 +14,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
 from procrastinate.types import JSONValue
 
+from regulars.flows.follow_orders import follow_changed_orders
 from regulars.flows.housekeeping import forget_what_is_over
 from regulars.flows.refund_order import settle_early_reversals
 from regulars.jobs.audits import start_audit_of_touched
@@ -138,8 +139,9 @@ async def forget_what_nobody_needs(context: JobContext, timestamp: int) -> None:
 
 
 async def settle_refunds_that_came_early(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Do the refunds and cancellations that waited for orders which an import brought."""
+    """Do the refunds and cancellations that waited for orders which an import brought, and what a killed one left."""
     toolbox = Toolbox.of(context)
+    await follow_changed_orders(toolbox.database, toolbox.clock)
     await settle_early_reversals(toolbox.database, toolbox.settings, toolbox.clock)
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeAlias
 from uuid import UUID
 
+from regulars.formulas.earning import OrderAmounts, Returned
 from regulars.formulas.points import OpenLot, use
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Transactions
@@ -20,8 +21,9 @@ from regulars.kit.security import Principal
 from regulars.loyalty.bulk import batch_accounts, turns_at_once
 from regulars.loyalty.ledger import Entry, PointsLedger
 from regulars.loyalty.models import LoyaltyAccount, LoyaltyTransactionCreate, LoyaltyTransactionType, Programme
+from regulars.loyalty.models_refunds import AwardedOrder
 from regulars.loyalty.plans import award, write_off
-from regulars.loyalty.refunds import ClawBackService, Refunded
+from regulars.loyalty.refunds import ClawBackService
 from regulars.loyalty.retries import with_retries
 
 
@@ -99,8 +101,14 @@ class HistoryService:
             await self._ledger.write_all(entries)
         for customer_id, refund in refunds.items():
             service = ClawBackService(self._connection, replace(self._clock, stopped_at=refund.at), tells=False)
-            taken = Refunded(customer_id, refund.order_id, refund.refund_id, refund.refunded_total, refund.order_total)
-            await service.claw_back_points(taken, by=by)
+            returned = AwardedOrder(
+                customer_id,
+                refund.order_id,
+                refund.refund_id,
+                OrderAmounts(refund.order_total),
+                Returned(other=refund.refunded_total),
+            )
+            await service.claw_back_points(returned, by=by)
 
     def _planned(
         self, account: LoyaltyAccount, event: PastEvent, lots: Sequence[OpenLot], programme: Programme, by: Principal

@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Literal, Self, TypeAlias
 from uuid import UUID
 
-from regulars.formulas.points import earning_base, points_earned
+from regulars.formulas.earning import EarningBase as EarningMoney
+from regulars.formulas.earning import OrderAmounts, Returned, earning_base, points_left, share_kept
+from regulars.formulas.points import points_earned
 from regulars.formulas.tiers import LoyaltyTier, TierThresholds, tier_for
 
 
@@ -70,22 +72,31 @@ class Programme:
     created_by: UUID | None
     created_at: datetime
 
-    def points_for_order(self, total: Decimal, *, tax: Decimal, shipping: Decimal) -> int:
-        """Points that an order earns under these rules.
+    def base_of(self, order: OrderAmounts) -> EarningMoney:
+        """The money of an order that earns under these rules."""
+        return earning_base(order, with_tax=self.earning_base == "with_tax", with_shipping=self.earns_on_shipping)
+
+    def points_for_order(self, order: OrderAmounts) -> int:
+        """Points that an order earns under these rules."""
+        return points_earned(self.base_of(order).amount, self.points_per_unit)
+
+    def points_left(self, points: int, order: OrderAmounts, returned: Returned, *, awarded_for: OrderAmounts) -> int:
+        """Points that an order keeps after returns and changes, of an award under these rules.
 
         Args:
-            total: What the customer paid, net of discounts, with tax and shipping.
-            tax: The tax in it.
-            shipping: The shipping in it.
+            points: What it was awarded.
+            order: Its amounts now.
+            returned: What was paid back.
+            awarded_for: Its amounts when it was awarded.
         """
-        base = earning_base(
-            total,
-            tax=tax,
-            shipping=shipping,
-            with_tax=self.earning_base == "with_tax",
-            with_shipping=self.earns_on_shipping,
+        base = self.base_of(order)
+        return points_left(
+            points,
+            awarded_for=self.base_of(awarded_for).amount,
+            base=base.amount,
+            kept=share_kept(base, order, returned),
+            points_per_unit=self.points_per_unit,
         )
-        return points_earned(base, self.points_per_unit)
 
     @property
     def thresholds(self) -> TierThresholds:
@@ -279,42 +290,6 @@ class LoyaltyBalance:
     def next_deadline(self) -> Deadline | None:
         """The next instant at which points expire; None when none ever do."""
         return next((deadline for deadline in self.deadlines if deadline.expires_at), None)
-
-
-@dataclass(frozen=True)
-class Award:
-    """What an order earned, and what refunds have done to it so far."""
-
-    transaction_id: UUID
-    customer_id: UUID
-    points: int
-    qualifies: bool
-    programme_version: int
-    lot_id: UUID | None
-    due_before: int
-    charged_before: int
-    expired: int
-
-
-@dataclass(frozen=True)
-class ClawBack:
-    """What a refund did to one award.
-
-    `due` = `taken` + `expired` + `written_off`: points that expired are not charged again, and what the policy does
-    not let become debt is written off.
-    """
-
-    customer_id: UUID
-    refund_id: UUID
-    award_id: UUID
-    order_id: UUID
-    transaction_id: UUID | None
-    due: int
-    expired: int
-    written_off: int
-    taken: int
-    lifetime_points: int
-    created_at: datetime
 
 
 @dataclass(frozen=True)

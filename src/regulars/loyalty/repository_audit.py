@@ -115,6 +115,21 @@ rules: Mapping[str, LiteralString] = {
             FROM loyalty_transactions AS t WHERE t.transaction_type = 'EARNED' AND t.order_id IS NOT NULL AND {scope}
         ) AS awards WHERE due > points
     """,
+    "void_orders": """
+        SELECT t.customer_id FROM (
+            SELECT customer_id, order_id, id, points FROM loyalty_transactions
+            WHERE transaction_type = 'EARNED' AND order_id IS NOT NULL AND {scope}
+        ) AS t
+        JOIN orders AS o ON o.customer_id = t.customer_id AND o.id = t.order_id
+            AND o.status IN ('cancelled', 'refunded')
+        JOIN customers AS p ON p.id = t.customer_id AND p.erased_at IS NULL
+        LEFT JOIN award_bases AS b
+            ON b.customer_id = t.customer_id AND b.order_id = t.order_id AND NOT b.is_followed
+        WHERE b.order_id IS NULL
+        GROUP BY t.customer_id, t.order_id
+        HAVING sum(t.points) > sum((SELECT coalesce(sum(c.due), 0) FROM point_clawbacks AS c
+                                    WHERE c.customer_id = t.customer_id AND c.award_id = t.id))
+    """,
     "claw_backs_booked": """
         SELECT coalesce(c.customer_id, t.customer_id)
         FROM (SELECT * FROM point_clawbacks WHERE taken > 0 AND {scope}) AS c

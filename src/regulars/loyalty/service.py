@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
+from regulars.formulas.earning import OrderAmounts
 from regulars.kit.bounds import most_points_of_order
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
@@ -78,10 +78,8 @@ class LoyaltyService:
         self,
         customer_id: UUID,
         order_id: UUID,
+        amounts: OrderAmounts,
         *,
-        total: Decimal,
-        tax: Decimal = Decimal(0),
-        shipping: Decimal = Decimal(0),
         by: Principal,
     ) -> LoyaltyTransaction | None:
         """Award what the programme gives for an order; None when that is nothing.
@@ -89,9 +87,7 @@ class LoyaltyService:
         Args:
             customer_id: Who bought.
             order_id: What was bought.
-            total: What the customer paid, net of discounts, with tax and shipping.
-            tax: The tax in it.
-            shipping: The shipping in it.
+            amounts: What it came to.
             by: Who asks.
 
         Raises:
@@ -101,7 +97,7 @@ class LoyaltyService:
             Validation: it would earn more points than one order can.
         """
         programme = await self._ledger.programmes.current()
-        points = programme.points_for_order(total, tax=tax, shipping=shipping)
+        points = programme.points_for_order(amounts)
         if points == 0:
             return None
         if points > most_points_of_order:
@@ -134,13 +130,15 @@ class LoyaltyService:
         """Spend points: those that expire soonest first. What has expired by now is written off before.
 
         Raises:
-            NotFound: there is no such customer.
+            NotFound: there is no such customer, or the order is another's.
             LimitExceeded: more points than the API client may move.
             CustomerInactive: the customer is deactivated.
             AccountUnderReview: the last audit found that the customer's points do not add up.
             InsufficientPoints: says how many can be spent and how many are owed.
         """
         require_reach(redemption.customer_id, by, "loyalty:redeem")
+        if redemption.order_id is not None:
+            await self._require_own_order(redemption.customer_id, redemption.order_id)
         await self._limits.take(redemption.points, by=by)
         account = await self._ledger.lock(redemption.customer_id, by=by)
         if account.is_under_review:
@@ -313,6 +311,12 @@ class LoyaltyService:
             at=self._clock.now(),
         )
         return await self._ledger.write(Entry(account, planned, programme, description, metadata))
+
+    async def _require_own_order(self, customer_id: UUID, order_id: UUID) -> None:
+        """Refuse an order that another customer made or was credited for; one that nobody knows is kept as given."""
+        for owner, _ in await self._ledger.transactions.find_claims(order_id, "purchase"):
+            if owner != customer_id:
+                raise NotFound
 
     async def _require_uncredited(self, customer_id: UUID, order_id: UUID, rule: str) -> None:
         for owner, transaction_id in await self._ledger.transactions.find_claims(order_id, rule):

@@ -16,7 +16,7 @@ class SourceForbidden(Forbidden):
 
 
 class OrderCancelled(Conflict):
-    """The order is cancelled; nothing of it can be refunded any more."""
+    """The order is cancelled; it can no longer be paid or refunded."""
 
 
 class RefundConflict(Conflict):

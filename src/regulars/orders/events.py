@@ -28,6 +28,16 @@ class OrderPaid(Event, kind="order.paid"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OrderRevised(Event, kind="order.revised"):
+    """The source of an order changed it."""
+
+    order_id: UUID
+    status: OrderStatus
+    total: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrderRefunded(Event, kind="order.refunded"):
     """Part of an order, or the rest of it, was paid back."""
 

@@ -162,6 +162,7 @@ class NewRefund:
         refund_id: Its id where it was made; no two refunds of one order share one.
         amount: What is paid back.
         refunded_at: When.
+        shipping_amount: What of the amount is for shipping.
         reason: A code.
         lines: What was brought back; none if it is an amount only.
     """
@@ -169,6 +170,7 @@ class NewRefund:
     refund_id: str
     amount: Decimal
     refunded_at: datetime
+    shipping_amount: Decimal = Decimal(0)
     reason: str | None = None
     lines: Sequence[RefundLine] = ()
 
@@ -182,6 +184,7 @@ class Refund:
     order_id: UUID
     refund_id: str
     amount: Decimal
+    shipping_amount: Decimal
     refunded_at: datetime
     refunded_on: date
     reason: str | None

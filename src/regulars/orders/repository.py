@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from regulars.kit.database import Repository
 from regulars.orders.lines import canonical_lines
 from regulars.orders.models import NewOrder, NewOrderStatus, Order, OrderKey, OrderLine, OrderName, StoredLine
-from regulars.orders.repository_sql import content_hash, order_columns
+from regulars.orders.repository_sql import content_hash, order_columns, status_after
 
 _content = SQL("""
     SELECT %(ordered_at)s::timestamptz AS ordered_at, {status} AS status, %(currency)s::text AS currency,
@@ -49,6 +49,24 @@ _set_status = SQL("""
     UPDATE orders SET
         status = CASE WHEN refunded_total > 0 THEN orders.status ELSE %(status)s::text END,
         content_hash = (SELECT {content_hash} FROM ({content}) AS content), updated_at = %(now)s
+    WHERE customer_id = %(customer_id)s AND id = %(order_id)s
+    RETURNING {columns}
+""").format(content=_new_content, content_hash=content_hash, columns=order_columns)
+_revise = SQL("""
+    UPDATE orders SET status = CASE WHEN given.status = 'cancelled' THEN orders.status ELSE {status} END,
+        ordered_at = given.ordered_at, ordered_on = %(ordered_on)s, total = given.total,
+        discount_total = given.discount_total, tax_total = given.tax_total, shipping_total = given.shipping_total,
+        cash_rounding = given.cash_rounding, channel = given.channel, metadata = given.metadata,
+        content_hash = given.content_hash, updated_at = %(now)s
+    FROM (SELECT content.*, {content_hash} AS content_hash FROM ({content}) AS content) AS given
+    WHERE customer_id = %(customer_id)s AND id = %(order_id)s
+""").format(
+    status=status_after.format(total=SQL("given.total"), status=SQL("given.status")),
+    content=_new_content,
+    content_hash=content_hash,
+)
+_set_content = SQL("""
+    UPDATE orders SET content_hash = (SELECT {content_hash} FROM ({content}) AS content)
     WHERE customer_id = %(customer_id)s AND id = %(order_id)s
     RETURNING {columns}
 """).format(content=_new_content, content_hash=content_hash, columns=order_columns)
@@ -121,6 +139,25 @@ class OrderRepository(Repository):
         changed = await self._one(Order, _set_status, parameters)
         assert changed is not None, "the customer is locked"  # noqa: S101
         return changed
+
+    async def revise(self, stored: Order, order: NewOrder, *, ordered_on: date, now: datetime) -> Order:
+        """Replace what a source says of an order by what it says now, lines too; not whether it is cancelled."""
+        parameters = _parameters(order) | {"customer_id": stored.customer_id, "order_id": stored.id, "now": now}
+        await self._execute(_revise, parameters | {"ordered_on": ordered_on})
+        await self._execute(
+            "DELETE FROM order_lines WHERE customer_id = %s AND order_id = %s", [stored.customer_id, stored.id]
+        )
+        await self._insert_lines(stored, order.lines)
+        revised = await self.get(stored.customer_id, stored.id)
+        assert revised is not None, "the customer is locked"  # noqa: S101
+        return revised
+
+    async def note_cancellation(self, stored: Order, order: NewOrder) -> Order:
+        """Keep for a cancelled order that its source says so too; what it says otherwise from now on is news."""
+        parameters = _parameters(order) | {"customer_id": stored.customer_id, "order_id": stored.id}
+        noted = await self._one(Order, _set_content, parameters)
+        assert noted is not None, "the customer is locked"  # noqa: S101
+        return noted
 
     async def cancel(self, order: Order, *, cancelled_on: date, now: datetime) -> Order:
         """Cancel an order."""

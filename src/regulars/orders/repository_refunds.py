@@ -13,7 +13,7 @@ from regulars.kit.database import Repository
 from regulars.orders.models import NewRefund, Order, OrderName, Refund
 
 _refunds = SQL("""
-    SELECT r.id, r.customer_id, r.order_id, r.refund_id, r.amount, r.refunded_at, r.refunded_on,
+    SELECT r.id, r.customer_id, r.order_id, r.refund_id, r.amount, r.shipping_amount, r.refunded_at, r.refunded_on,
         r.reason_code AS reason, r.created_at, coalesce((
             SELECT jsonb_agg(jsonb_build_array(l.line_number::text, l.quantity::text, l.amount::text)
                 ORDER BY l.line_number)
@@ -24,13 +24,15 @@ _refunds = SQL("""
 _create_refund = SQL("""
     WITH refunded AS (
         UPDATE orders SET refunded_total = refunded_total + %(amount)s, updated_at = %(now)s,
-            status = CASE WHEN refunded_total + %(amount)s >= total THEN 'refunded' ELSE 'partially_refunded' END
+            status = CASE WHEN refunded_total + %(amount)s >= total AND total > 0
+                THEN 'refunded' ELSE 'partially_refunded' END
         WHERE customer_id = %(customer_id)s AND id = %(order_id)s
     ), refund AS (
         INSERT INTO refunds
-            (customer_id, order_id, refund_id, amount, refunded_at, refunded_on, reason_code, created_at)
-        VALUES (%(customer_id)s, %(order_id)s, %(refund_id)s, %(amount)s, %(refunded_at)s, %(refunded_on)s,
-            %(reason)s, %(now)s)
+            (customer_id, order_id, refund_id, amount, shipping_amount, refunded_at, refunded_on, reason_code,
+            created_at)
+        VALUES (%(customer_id)s, %(order_id)s, %(refund_id)s, %(amount)s, %(shipping_amount)s, %(refunded_at)s,
+            %(refunded_on)s, %(reason)s, %(now)s)
         RETURNING *
     ), brought_back AS (
         INSERT INTO refund_lines (customer_id, refund_id, line_number, quantity, amount)
@@ -39,8 +41,8 @@ _create_refund = SQL("""
             AS line (line_number, quantity, amount)
         RETURNING line_number, quantity, amount
     )
-    SELECT id, customer_id, order_id, refund_id, amount, refunded_at, refunded_on, reason_code AS reason, created_at,
-        coalesce((
+    SELECT id, customer_id, order_id, refund_id, amount, shipping_amount, refunded_at, refunded_on,
+        reason_code AS reason, created_at, coalesce((
             SELECT jsonb_agg(jsonb_build_array(line_number::text, quantity::text, amount::text) ORDER BY line_number)
             FROM brought_back
         ), '[]') AS lines
@@ -74,6 +76,7 @@ class RefundRepository(Repository):
                 "order_id": order.id,
                 "refund_id": refund.refund_id,
                 "amount": refund.amount,
+                "shipping_amount": refund.shipping_amount,
                 "refunded_at": refund.refunded_at,
                 "refunded_on": refunded_on,
                 "reason": refund.reason,

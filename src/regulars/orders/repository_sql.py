@@ -11,6 +11,17 @@ content_hash = SQL("""
             channel, metadata, lines)::text || coalesce('+' || nullif(cash_rounding, 0), ''), 'UTF8'))
 """)
 
+# The status of an order that its source tells anew: what was refunded stays so, and none goes back to one that it has
+# passed. Whether it is cancelled is decided apart.
+status_after = SQL("""
+    CASE WHEN orders.refunded_total >= {total} AND {total} > 0 THEN 'refunded'
+        WHEN orders.refunded_total > 0 THEN 'partially_refunded'
+        WHEN orders.status IN ('partially_refunded', 'refunded', 'cancelled') THEN orders.status
+        WHEN array_position(ARRAY['pending', 'paid', 'fulfilled'], orders.status)
+            > array_position(ARRAY['pending', 'paid', 'fulfilled'], {status}) THEN orders.status
+        ELSE {status} END
+""")
+
 order_columns = SQL("""
     customer_id, id, source, external_id, status, currency, ordered_at, ordered_on, total, discount_total, tax_total,
     shipping_total, cash_rounding, refunded_total, cancelled_on, channel, metadata, content_hash, created_at, updated_at

@@ -105,6 +105,11 @@ class OrderCreate(RequestSchema):
         default=None, description="Whatever you want to find again; up to 4 KiB."
     )
     lines: list[OrderLineCreate] = Field(default=[], max_length=most_lines)
+    is_revision: bool = Field(
+        default=False,
+        description="The source changed the order: the stored one is replaced, its points follow. "
+        "Without it, other content is a conflict.",
+    )
 
     @model_validator(mode="after")
     def _names_one_customer_at_most(self) -> Self:

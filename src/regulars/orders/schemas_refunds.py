@@ -24,7 +24,7 @@ class RefundLineCreate(RequestSchema):
 
 
 class RefundCreate(RequestSchema):
-    """A refund: an amount, or lines that are brought back."""
+    """A refund: an amount, or lines that are brought back, or shipping, also together with lines."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"refund_id": "R-77", "amount": "4.90"}]})
 
@@ -34,7 +34,10 @@ class RefundCreate(RequestSchema):
         default=None,
         min_length=1,
         max_length=most_lines,
-        description="Paid back is their part of what the order came to without shipping.",
+        description="Paid back is their part of what was paid for goods, as far as it is not paid back yet.",
+    )
+    shipping_amount: Annotated[Money, Field(gt=0)] | None = Field(
+        default=None, description="Paid back for shipping, beside the lines if there are any. Takes no points of goods."
     )
     currency: str | None = Field(default=None, description="That of the installation, or left out.")
     refunded_at: Instant | None = Field(default=None, description="Not in the future; left out: now.")
@@ -42,8 +45,10 @@ class RefundCreate(RequestSchema):
 
     @model_validator(mode="after")
     def _is_amount_or_lines(self) -> Self:
-        if (self.amount is None) == (self.lines is None):
-            raise broken_rule("missing", "exactly one of amount, lines is required", "amount", "lines")
+        is_by_part = self.lines is not None or self.shipping_amount is not None
+        if (self.amount is not None) == is_by_part:
+            message = "either amount, or lines or shipping_amount or both, is required"
+            raise broken_rule("missing", message, "amount", "lines", "shipping_amount")
         numbers = [line.line_number for line in self.lines or ()]
         if len(set(numbers)) < len(numbers):
             raise broken_rule("range", "a line may be named only once", "lines")
@@ -70,6 +75,7 @@ class OrderRefund(ResponseSchema):
     id: Id
     refund_id: str
     amount: MoneyText
+    shipping_amount: MoneyText = Field(description="What of the amount is for shipping.")
     refunded_at: Instant
     refunded_on: Day = Field(description="The store's day.")
     reason: str | None
@@ -119,6 +125,7 @@ def _members(refund: Refund, currency: str) -> dict[str, object]:
     plain_names = ("id", "refund_id", "refunded_at", "refunded_on", "reason", "created_at")
     return {name: getattr(refund, name) for name in plain_names} | {
         "amount": format_money(refund.amount, currency),
+        "shipping_amount": format_money(refund.shipping_amount, currency),
         "lines": [
             {
                 "line_number": line.line_number,

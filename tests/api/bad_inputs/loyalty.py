@@ -6,8 +6,10 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from regulars.formulas.earning import OrderAmounts, Returned
 from regulars.kit.security import operator
-from regulars.loyalty.refunds import ClawBackService, Refunded
+from regulars.loyalty.models_refunds import AwardedOrder
+from regulars.loyalty.refunds import ClawBackService
 from tests.api.bad_inputs.table import World, base, case, json_type
 from tests.factories.customers import make_customer
 from tests.factories.loyalty import make_member
@@ -173,7 +175,7 @@ async def while_points_are_owed(world: World) -> httpx.Response:
     await earn(world, customer_id, order_id=str(order_id))
     sent = {"customer_id": str(customer_id), "points": 1}
     assert (await staff.post(redeem_url, json=sent | {"points": 8})).status_code == 201
-    refund = Refunded(customer_id, order_id, uuid4(), Decimal(5), Decimal(5))
+    refund = AwardedOrder(customer_id, order_id, uuid4(), OrderAmounts(Decimal(5)), Returned(other=Decimal(5)))
     await ClawBackService(world.connection, world.clock).claw_back_points(refund, by=operator)
     answer = await staff.post(redeem_url, json=sent)
     assert (answer.json()["spendable"], answer.json()["points_owed"]) == (0, 8)

@@ -36,7 +36,7 @@ class OrderAwards:
         programme = await ProgrammeRepository(self._connection).current()
         lines = []
         for order in await self._paid.get_unawarded(batch.number):
-            points = programme.points_for_order(order.total, tax=order.tax_total, shipping=order.shipping_total)
+            points = programme.points_for_order(order.amounts)
             if points:
                 lines.append(AwardLine(order.customer_id, points, order.id))
         for portion in _portions(lines):

@@ -19,6 +19,7 @@ _sentences = {
     "order-id-length": "order_id is longer than 200 characters",
     "order-repeated": "order_id stands in an earlier line with other content",
     "order-of-another-customer": "order_id is known as an order of another customer",
+    "order-cancelled": "the order is cancelled; a cancelled order is not taken up again",
     "order-refunded": "total is below what was already refunded on this order",
     "ordered-at-missing": "ordered_at is missing",
     "ordered-at-format": "ordered_at is not a date or time such as 2026-01-31 or 2026-01-31T14:30:00+01:00",

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+from regulars.formulas.earning import OrderAmounts
 from regulars.kit.database import Repository
+from regulars.kit.money import minor_units
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,23 @@ class PaidOrder:
     total: Decimal
     tax_total: Decimal
     shipping_total: Decimal
+    discount_total: Decimal
+    lines_total: Decimal | None
+    cash_rounding: Decimal
+    currency: str
+
+    @property
+    def amounts(self) -> OrderAmounts:
+        """What it came to."""
+        return OrderAmounts(
+            self.total,
+            self.tax_total,
+            self.shipping_total,
+            self.discount_total,
+            self.lines_total,
+            self.cash_rounding,
+            minor_units(self.currency),
+        )
 
 
 class PaidOrdersRepository(Repository):
@@ -29,8 +48,10 @@ class PaidOrdersRepository(Repository):
         return await self._all(
             PaidOrder,
             """
-            SELECT orders.id, orders.customer_id, orders.total - orders.cash_rounding AS total,
-                orders.tax_total, orders.shipping_total
+            SELECT orders.id, orders.customer_id, orders.total, orders.tax_total, orders.shipping_total,
+                orders.discount_total, orders.cash_rounding, orders.currency,
+                (SELECT sum(l.total) FROM order_lines AS l
+                 WHERE l.customer_id = orders.customer_id AND l.order_id = orders.id) AS lines_total
             FROM matched
             JOIN orders ON orders.customer_id = matched.customer_id AND orders.id = matched.order_id
             JOIN customers ON customers.id = matched.customer_id

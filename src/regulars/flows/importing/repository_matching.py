@@ -29,7 +29,9 @@ _create_matched = SQL("""
             WHEN stored.content_hash = checked.content_hash THEN 'keep' ELSE 'update' END AS action,
         CASE WHEN persons.code IS NOT NULL THEN persons.code
             WHEN known.customer_id <> persons.customer_id THEN 'order-of-another-customer'
-            WHEN stored.refunded_total > checked.total THEN 'order-refunded' END AS code,
+            WHEN stored.refunded_total > checked.total THEN 'order-refunded'
+            WHEN stored.cancelled_on IS NOT NULL AND checked.status <> 'cancelled'
+                AND stored.content_hash <> checked.content_hash THEN 'order-cancelled' END AS code,
         checked.line, checked.order_id AS external_id, checked.ordered_at, checked.ordered_on, checked.status,
         checked.total, checked.discount_total, checked.tax_total, checked.shipping_total, checked.cash_rounding,
         checked.channel, checked.lines, checked.content_hash

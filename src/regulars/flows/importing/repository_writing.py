@@ -12,6 +12,7 @@ from regulars.customers.repository_purchases import recompute_metrics, valid_ord
 from regulars.flows.importing.repository_matching import Batch
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Repository
+from regulars.orders.repository_sql import status_after
 
 many_orders = 10_000
 
@@ -30,22 +31,55 @@ _insert_orders = """
         CASE WHEN status = 'cancelled' THEN ordered_on END, channel, content_hash, %(now)s, %(now)s
     FROM matched WHERE batch = %(batch)s AND code IS NULL AND action = 'create'
 """
-# What was refunded stays refunded; apart from that the source decides.
-_update_orders = """
-    UPDATE orders SET
-        status = CASE
-            WHEN orders.refunded_total = 0 THEN new.status
-            WHEN orders.refunded_total = new.total THEN 'refunded' ELSE 'partially_refunded' END,
-        cancelled_on = CASE
-            WHEN new.status = 'cancelled' AND orders.refunded_total = 0
-            THEN coalesce(orders.cancelled_on, %(today)s) END,
-        ordered_at = new.ordered_at, ordered_on = new.ordered_on, total = new.total,
-        discount_total = new.discount_total, tax_total = new.tax_total, shipping_total = new.shipping_total,
-        cash_rounding = new.cash_rounding,
-        channel = new.channel, metadata = NULL, content_hash = new.content_hash, updated_at = %(now)s
-    FROM matched AS new
-    WHERE new.batch = %(batch)s AND new.code IS NULL AND new.action = 'update'
-        AND orders.customer_id = new.customer_id AND orders.id = new.order_id AND orders.refunded_total <= new.total
+# What was refunded stays refunded, what is cancelled stays so, and no order goes back to a status that it has passed;
+# apart from that the source decides. Where the amounts change, or the order ends, those of before are noted: the points
+# are to follow.
+_update_orders = SQL("""
+    WITH changed AS (
+        UPDATE orders SET
+            status = CASE
+                WHEN given.status = 'cancelled' THEN 'cancelled'
+                ELSE {status} END,
+            cancelled_on = CASE WHEN given.status = 'cancelled' THEN coalesce(orders.cancelled_on, %(today)s) END,
+            ordered_at = given.ordered_at, ordered_on = given.ordered_on, total = given.total,
+            discount_total = given.discount_total, tax_total = given.tax_total, shipping_total = given.shipping_total,
+            cash_rounding = given.cash_rounding, channel = given.channel, metadata = NULL,
+            content_hash = given.content_hash, updated_at = %(now)s
+        FROM matched AS given
+        WHERE given.batch = %(batch)s AND given.code IS NULL AND given.action = 'update'
+            AND orders.customer_id = given.customer_id AND orders.id = given.order_id
+            AND orders.refunded_total <= given.total
+            AND (orders.cancelled_on IS NULL OR given.status = 'cancelled')
+        RETURNING orders.customer_id, orders.id, old.total, old.discount_total, old.tax_total, old.shipping_total,
+            old.cash_rounding, given.lines,
+            (new.total, new.discount_total, new.tax_total, new.shipping_total, new.cash_rounding)
+                <> (old.total, old.discount_total, old.tax_total, old.shipping_total, old.cash_rounding)
+                OR (new.cancelled_on IS NOT NULL AND old.cancelled_on IS NULL) AS is_other
+    ), compared AS (
+        SELECT *, (
+            SELECT sum(l.total) FROM order_lines AS l WHERE l.customer_id = changed.customer_id AND l.order_id = id
+        ) AS lines_total FROM changed
+    ), noted AS (
+        INSERT INTO award_bases
+        SELECT customer_id, id, total, discount_total, tax_total, shipping_total, cash_rounding, lines_total,
+            false, %(now)s
+        FROM compared
+        WHERE is_other OR lines_total IS DISTINCT FROM (
+            SELECT sum((item ->> 4)::numeric) FROM jsonb_array_elements(lines::jsonb) AS item
+        )
+        ON CONFLICT (customer_id, order_id) DO UPDATE SET is_followed = false, changed_at = excluded.changed_at
+    )
+    SELECT count(*) FROM changed
+""").format(status=status_after.format(total=SQL("given.total"), status=SQL("given.status")))
+# By a statement of its own, which sees what was awarded until the orders were locked.
+_forget_unawarded = """
+    DELETE FROM award_bases AS b USING matched
+    WHERE matched.batch = %(batch)s AND matched.code IS NULL AND matched.action = 'update'
+        AND b.customer_id = matched.customer_id AND b.order_id = matched.order_id AND NOT b.is_followed
+        AND NOT EXISTS (
+            SELECT FROM loyalty_transactions AS t
+            WHERE t.customer_id = b.customer_id AND t.order_id = b.order_id AND t.transaction_type = 'EARNED'
+        )
 """
 _delete_lines = """
     DELETE FROM order_lines USING matched AS new
@@ -111,8 +145,9 @@ class WritingRepository(Repository):
             await self._execute(_insert_order_identifiers, facts)
             await self._execute(_insert_orders, facts)
         if batch.updated:
-            if await self._execute(_update_orders, facts) != batch.updated:
+            if await self._value(_update_orders, facts) != batch.updated:
                 raise WorldMoved
+            await self._execute(_forget_unawarded, facts)
             await self._execute(_delete_lines, facts)
         if self._has_lines:
             await self._execute(_insert_lines, facts)
