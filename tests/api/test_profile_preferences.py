@@ -11,6 +11,8 @@ from alembic import command
 from psycopg.types.json import Jsonb
 
 from regulars.customers.models import CustomerProfile, RetailCustomer, stated_preferences
+from regulars.customers.repository import RetailCustomerRepository
+from regulars.customers.repository_merging import RecordMergingRepository
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.migrations import _config, migrate
@@ -188,3 +190,15 @@ async def test_what_was_kept_twice_comes_together(own_database_url: str) -> None
         (both, "categories", ["coats"], 1),
         (emptied, "categories", ["shoes", "hats"], 2),
     ]
+
+
+async def test_a_record_that_becomes_part_of_another_gives_its_preferences_away(
+    connection: Connection, clock: Clock, ann: RetailCustomer
+) -> None:
+    records, customers = RecordMergingRepository(connection), RetailCustomerRepository(connection)
+    await records.write(ann.id, {"preferred_sizes": ["M"], "preferred_colors": ["red"], "city": "Bonn"}, at=clock.now())
+    written = await customers.get(ann.id)
+    assert (written.preferred_sizes, written.preferred_colors, written.city) == (["M"], ["red"], "Bonn")
+    await records.write(ann.id, {"preferred_sizes": [], "preferred_colors": ["red"]}, at=clock.now())
+    left = await customers.get(ann.id)
+    assert (left.preferred_sizes, left.preferred_colors, left.city) == ([], ["red"], "Bonn")

@@ -39,9 +39,9 @@ class RecordMergingRepository(StatedPreferencesRepository):
             customer_id, {name: value for name, value in columns.items() if name in stated_preferences}, at=at
         )
         columns = {name: value for name, value in columns.items() if name not in stated_preferences}
-        assignments = SQL(", ").join(SQL("{} = {}").format(Identifier(name), Placeholder(name)) for name in columns)
+        assignments = SQL("").join(SQL("{} = {}, ").format(Identifier(name), Placeholder(name)) for name in columns)
         await self._execute(
-            SQL("UPDATE customers SET {}, version = version + 1, updated_at = %(at)s WHERE id = %(id)s").format(
+            SQL("UPDATE customers SET {} version = version + 1, updated_at = %(at)s WHERE id = %(id)s").format(
                 assignments
             ),
             {**columns, "id": customer_id, "at": at},

@@ -89,7 +89,8 @@ def _unless_nobody(parse: Callable[[str], str]) -> Callable[[str], str]:
 
     def parse_reference(text: str) -> str:
         value = "" if names_nobody(text) else parse(text)
-        return "" if value.startswith("+") and is_placeholder(value) else value
+        is_phone = value.startswith("+") and value[1:].isdecimal()  # an address may begin with a plus as well
+        return "" if is_phone and is_placeholder(value) else value
 
     return parse_reference
 
