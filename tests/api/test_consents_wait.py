@@ -236,3 +236,12 @@ async def test_what_was_objected_to_is_forgotten_with_the_person(
     erasure = {"customer_number": known.customer_number}
     assert (await admin.post(f"{base}/{known.id}/erase", json=erasure)).status_code == 200
     assert await (await connection.execute(query)).fetchall() == []
+
+
+async def test_a_number_that_many_share_holds_for_whoever_proves_it(
+    client: httpx.AsyncClient, jane: dict[str, Any], staff: httpx.AsyncClient, connection: Connection
+) -> None:
+    """It identifies nobody, and yet a person may prove to hold it."""
+    await connection.execute("INSERT INTO shared_contacts (kind, value, since) VALUES ('phone', %s, now())", [number])
+    assert (await staff.post(f"{base}/{jane['id']}/verify-phone", json=vouch)).status_code == 200
+    assert await flags(staff, jane["id"]) == (False, True)

@@ -90,9 +90,14 @@ class SessionOwner:
 
 @dataclass(frozen=True)
 class RefreshToken:
-    """One link in the chain of refresh tokens of a session."""
+    """One link in the chain of refresh tokens of a session.
+
+    Attributes:
+        used_by: A keyed hash of the client that used it.
+    """
 
     token_hash: bytes
     session_id: UUID
     expires_at: datetime
     used_at: datetime | None
+    used_by: bytes | None

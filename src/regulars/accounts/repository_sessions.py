@@ -122,13 +122,23 @@ class SessionRepository(Repository):
         """The token with this hash; whoever uses it too waits until we are done."""
         return await self._one(
             RefreshToken,
-            "SELECT token_hash, session_id, expires_at, used_at FROM refresh_tokens WHERE token_hash = %s FOR UPDATE",
+            "SELECT token_hash, session_id, expires_at, used_at, used_by FROM refresh_tokens"
+            " WHERE token_hash = %s FOR UPDATE",
             [token_hash],
         )
 
-    async def spend_refresh_token(self, token_hash: bytes, *, now: datetime) -> None:
-        """Mark a refresh token as used: it never works again."""
-        await self._execute("UPDATE refresh_tokens SET used_at = %s WHERE token_hash = %s", [now, token_hash])
+    async def spend_refresh_token(self, token_hash: bytes, *, by: bytes, now: datetime) -> None:
+        """Mark a refresh token as used, and by which client."""
+        await self._execute(
+            "UPDATE refresh_tokens SET used_at = %s, used_by = %s WHERE token_hash = %s", [now, by, token_hash]
+        )
+
+    async def has_unused_token(self, token_hash: bytes) -> bool:
+        """Whether there is a refresh token with this hash that nobody has used."""
+        return (
+            await self._value("SELECT true FROM refresh_tokens WHERE token_hash = %s AND used_at IS NULL", [token_hash])
+            is not None
+        )
 
 
 class SignInFailureRepository(Repository):

@@ -6,20 +6,20 @@ a password is hashed.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from regulars.accounts.attempts import SignInAttempts
 from regulars.accounts.errors import InvalidCredentials, InvalidToken, SessionRevoked
 from regulars.accounts.logins import login_name
-from regulars.accounts.models import SessionOwner
+from regulars.accounts.models import RefreshToken, SessionOwner
 from regulars.accounts.passwords import PasswordHash, PasswordHashing, unknown_account_hash
 from regulars.accounts.recent_callers import RecentCallers
 from regulars.accounts.repository import UserRepository
 from regulars.accounts.repository_clients import ApiClientRepository
 from regulars.accounts.repository_sessions import SessionRepository
 from regulars.accounts.roles import scopes_of
-from regulars.accounts.tokens import Identity, TokenSigner, hash_token, new_refresh_token
+from regulars.accounts.tokens import Identity, TokenSigner, hash_token, new_refresh_token, next_refresh_token
 from regulars.kit.clock import Clock
 from regulars.kit.database import Transactions
 from regulars.kit.keyed_hashes import KeyedHashes
@@ -54,6 +54,7 @@ class AccountsService:
         self._signer = TokenSigner.from_settings(settings)
         self._hashes = KeyedHashes.from_settings(settings)
         self._refresh_life = timedelta(days=settings.refresh_token_days)
+        self._grace = timedelta(seconds=settings.refresh_grace_seconds)
         self._callers = RecentCallers(settings.session_check_seconds)
 
     async def sign_in(self, email: str, password: str) -> IssuedTokens:
@@ -110,8 +111,15 @@ class AccountsService:
         scopes = scopes_of("service").intersection(client.scopes)
         return self._issue(Identity(client.id, session_id, client.auth_epoch), "service", scopes, None)
 
-    async def refresh(self, refresh_token: str) -> IssuedTokens:
+    async def refresh(self, refresh_token: str, *, client: str) -> IssuedTokens:
         """Exchange a refresh token for new tokens; it works once.
+
+        Two tabs of a browser may send it at the same moment, and an answer may be lost: the client that used it gets
+        the same successor again for `refresh_grace_seconds`, as long as nobody has used that.
+
+        Args:
+            refresh_token: The newest of a session.
+            client: Who sends it, as far as the network tells: address and browser.
 
         Raises:
             InvalidToken: nobody has been given this token, or its time is over.
@@ -119,17 +127,22 @@ class AccountsService:
                 one of the two callers has stolen it.
         """
         now, refresh_life = self._clock.now(), self._refresh_life
-        next_token, next_hash = new_refresh_token()
+        next_token, next_hash = next_refresh_token(refresh_token, self._hashes)
+        client_hash = self._hashes.of("refresh-client", client)
         async with self._database.transaction() as connection:
             sessions = SessionRepository(connection)
             token = await sessions.lock_refresh_token(hash_token(refresh_token))
             owner = await sessions.get_owner(token.session_id) if token else None
             is_reused = token is not None and token.used_at is not None
+            if token and self._is_repeated(token, client_hash, now) and await sessions.has_unused_token(next_hash):
+                is_reused, is_repeated = False, True
+            else:
+                is_repeated = False
             is_valid = token is not None and now < token.expires_at
             if token and is_reused:
                 await sessions.close(token.session_id, now=now)
-            elif token and owner and is_valid and owner.is_open(now):
-                await sessions.spend_refresh_token(token.token_hash, now=now)
+            elif token and owner and is_valid and owner.is_open(now) and not is_repeated:
+                await sessions.spend_refresh_token(token.token_hash, by=client_hash, now=now)
                 await sessions.add_refresh_token(next_hash, token.session_id, now=now, expires_at=now + refresh_life)
                 await sessions.prolong(token.session_id, expires_at=now + refresh_life)
         if token is None or owner is None or (not is_valid and not is_reused):
@@ -138,6 +151,10 @@ class AccountsService:
             self._callers.forget()
             raise SessionRevoked
         return self._issue(_identity(owner), owner.role, _scopes(owner), next_token)
+
+    def _is_repeated(self, token: RefreshToken, client_hash: bytes, now: datetime) -> bool:
+        """Whether a used token comes back so soon, and from the same client, that nobody need have stolen it."""
+        return token.used_at is not None and token.used_by == client_hash and now < token.used_at + self._grace
 
     async def sign_out(self, caller: Principal, *, everywhere: bool) -> None:
         """Close the caller's session, or all of the caller's sessions."""

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from pydantic import SecretStr
 
 from regulars.accounts.errors import InvalidToken
 from regulars.kit.errors import OperatorError, free_space, out_of_space
+from regulars.kit.keyed_hashes import KeyedHashes
 from regulars.kit.private_files import create_private, make_private
 from regulars.kit.settings import Settings
 
@@ -145,6 +147,15 @@ def new_refresh_token() -> tuple[str, bytes]:
     """A refresh token of 256 random bits, and the hash under which it is kept."""
     token = secrets.token_urlsafe(32)
     return token, hash_token(token)
+
+
+def next_refresh_token(token: str, hashes: KeyedHashes) -> tuple[str, bytes]:
+    """The refresh token that takes the place of one, and its hash: always the same one, which nobody else can tell.
+
+    So whoever sends a token twice within a moment gets one successor, and the chain never forks.
+    """
+    successor = urlsafe_b64encode(hashes.of("next-refresh-token", token)).rstrip(b"=").decode()
+    return successor, hash_token(successor)
 
 
 def hash_token(token: str) -> bytes:

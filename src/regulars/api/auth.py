@@ -26,6 +26,7 @@ from regulars.accounts.schemas import (
 )
 from regulars.accounts.service import IssuedTokens
 from regulars.api.access import public, requires
+from regulars.api.client_address import client_address
 from regulars.api.deps import AccountsDep, PasswordsDep
 from regulars.api.rates import password_rate, refresh_rate, sign_in_rate
 from regulars.api.routing import Router
@@ -72,9 +73,15 @@ async def issue_token(request: Request, form: Annotated[TokenForm, Form()], acco
     rate=refresh_rate,
     refusals=[InvalidToken, SessionRevoked],
 )
-async def refresh_token(refresh: TokenRefreshRequest, accounts: AccountsDep) -> TokenResponse:
-    """The refresh token is replaced by a new one. Using one a second time ends the session."""
-    return _tokens(await accounts.refresh(refresh.refresh_token))
+async def refresh_token(request: Request, refresh: TokenRefreshRequest, accounts: AccountsDep) -> TokenResponse:
+    """The refresh token is replaced by a new one. Using one a second time ends the session.
+
+    The same client may send it again within `refresh_grace_seconds`, as two tabs of a browser do, and gets the same new
+    one.
+    """
+    address = client_address(request.scope, request.app.state.trusted_proxies)
+    client = f"{address} {request.headers.get('user-agent', '')}"
+    return _tokens(await accounts.refresh(refresh.refresh_token, client=client))
 
 
 @router.post("/logout", operation_id="logout", summary="Close this session, or all of them", status_code=204)

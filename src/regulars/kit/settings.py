@@ -102,6 +102,14 @@ class Settings(BaseSettings):
     access_token_minutes: int = Field(default=15, ge=1, le=15, description="Life of an access token.")
     refresh_token_days: int = Field(default=30, ge=1, le=365, description="Life of a refresh token.")
 
+    refresh_grace_seconds: int = Field(
+        default=10,
+        ge=0,
+        le=60,
+        description="How long the client that used a refresh token may send it again, as two tabs of a browser do; 0"
+        " never.",
+    )
+
     allowed_hosts: CommaSeparated = Field(
         default=["localhost", "127.0.0.1"],
         description="Names under which the API may be called, comma-separated. /livez, /readyz and /metrics may also be"

@@ -33,10 +33,15 @@ _last_consents = SQL("""
     ORDER BY customer_id, purpose, channel, occurred_at DESC, seq DESC
 """)
 
-# Of a channel in `{channel}`: whether the address or number of customer `c` identifies nobody, because it was typed and
-# not proved. What is granted for it waits. Where there is none, there is nothing to prove either.
+# Of a channel in `{channel}`: whether the address or number of customer `c` was neither proved nor asserted by anybody
+# but the customer, so that it identifies nobody. What is granted for it waits. Where there is none, there is nothing to
+# prove either.
 _is_unproved = SQL("""(
-    CASE {channel} WHEN 'email' THEN c.email WHEN 'sms' THEN c.phone END IS NOT NULL AND NOT EXISTS (
+    CASE {channel}
+        WHEN 'email' THEN c.email IS NOT NULL AND NOT c.is_email_verified
+        WHEN 'sms' THEN c.phone IS NOT NULL AND NOT c.is_phone_verified
+        ELSE false
+    END AND NOT EXISTS (
         SELECT FROM customer_identifiers AS held WHERE held.customer_id = c.id
             AND held.kind = CASE {channel} WHEN 'email' THEN 'email' ELSE 'phone' END
             AND held.value = CASE {channel} WHEN 'email' THEN c.email ELSE c.phone END
