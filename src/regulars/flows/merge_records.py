@@ -8,7 +8,7 @@ from regulars.accounts.customer_logins import CustomerLogins
 from regulars.accounts.repository import UserRepository
 from regulars.customers.errors import MergeRequired
 from regulars.customers.events import CustomerMerged
-from regulars.customers.models import ContactKind, CustomerProfile, RetailCustomer
+from regulars.customers.models import ContactKind, CustomerProfile, RetailCustomer, stated_preferences
 from regulars.customers.repository import RetailCustomerRepository
 from regulars.customers.repository_merging import RecordMergingRepository
 from regulars.customers.repository_verifications import VerificationRepository
@@ -28,6 +28,8 @@ from regulars.privacy.models_consents import contact_fields
 
 _flags = frozenset({"email_marketing_consent", "sms_marketing_consent", "push_notification_consent"})
 _contacts = ("email", "phone")
+# Consents and preferences are moved as such; the profile shows them.
+_kept_elsewhere = _flags | stated_preferences.keys()
 longest_notes = 4000
 
 
@@ -127,7 +129,7 @@ def _united(person: RetailCustomer, other: RetailCustomer) -> Mapping[str, objec
     united: dict[str, object] = {
         field.name: getattr(person, field.name) or getattr(other, field.name)
         for field in fields(CustomerProfile)
-        if field.name not in _flags
+        if field.name not in _kept_elsewhere
     }
     united["tags"] = list(dict.fromkeys([*other.tags, *person.tags]))[:most_tags]
     united["notes"] = "\n".join(notes for notes in (other.notes, person.notes) if notes)[:longest_notes] or None
@@ -140,6 +142,6 @@ def _united(person: RetailCustomer, other: RetailCustomer) -> Mapping[str, objec
 
 _emptied: Mapping[str, object] = {
     **dict.fromkeys((*_flags, "is_active", "is_guest", "is_email_verified", "is_phone_verified"), False),
-    **{name: value for name, value in vars(CustomerProfile()).items() if name not in _flags},
+    **{name: value for name, value in vars(CustomerProfile()).items() if name not in _kept_elsewhere},
     "user_id": None,
 }

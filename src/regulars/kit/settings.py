@@ -103,11 +103,7 @@ class Settings(BaseSettings):
     refresh_token_days: int = Field(default=30, ge=1, le=365, description="Life of a refresh token.")
 
     refresh_grace_seconds: int = Field(
-        default=10,
-        ge=0,
-        le=60,
-        description="How long the client that used a refresh token may send it again, as two tabs of a browser do; 0"
-        " never.",
+        default=10, ge=0, le=60, description="How long the client that used a refresh token may send it again; 0 never."
     )
 
     allowed_hosts: CommaSeparated = Field(
@@ -143,25 +139,16 @@ class Settings(BaseSettings):
         description="How many people may register from one client address in an hour.",
     )
     texts_per_customer_per_day: int = Field(
-        default=5,
-        ge=1,
-        le=1000,
-        description="How many codes are texted for one customer in 24 hours, whatever the number.",
+        default=5, ge=1, le=1000, description="Codes texted for one customer in 24 hours, whatever the number."
     )
     mails_per_customer_per_day: int = Field(
-        default=10,
-        ge=1,
-        le=1000,
-        description="How many links to prove an address are mailed for one customer in 24 hours, whatever the address.",
+        default=10, ge=1, le=1000, description="Links mailed to prove an address of one customer in 24 hours."
     )
     texts_per_day: int = Field(
-        default=1000, ge=1, le=_largest_count, description="How many codes are texted in a store day altogether."
+        default=1000, ge=1, le=_largest_count, description="Codes texted in a store day, altogether."
     )
     mails_per_day: int = Field(
-        default=20_000,
-        ge=1,
-        le=_largest_count,
-        description="How many links to prove an address or to set a password are mailed in a store day altogether.",
+        default=20_000, ge=1, le=_largest_count, description="Links mailed in a store day, altogether."
     )
     session_check_seconds: float = Field(
         default=5,
