@@ -101,6 +101,7 @@ def serving(url: str, processes: int, client: dict[str, str]) -> Iterator[Api]:
     """`regulars serve` on a free port."""
     command = [sys.executable, "-m", "regulars", "serve", "--port", "0", "--workers", str(processes)]
     ours = {"REGULARS_DATABASE_URL": url, "REGULARS_JWT_SECRET": token_hex(32), "REGULARS_DRAIN_SECONDS": "0"}
+    ours |= {"REGULARS_CLIENT_REQUESTS_PER_MINUTE": "0", "REGULARS_LONG_REQUESTS_PER_MINUTE": "0"}
     with subprocess.Popen(
         command,
         env={**os.environ, **ours, "PYTHONUNBUFFERED": "1"},

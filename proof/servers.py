@@ -18,6 +18,11 @@ from proof.result import CannotRunError
 from regulars.kit.postgres import EmbeddedPostgres
 
 patience_seconds = 120
+unhindered = {
+    "REGULARS_DRAIN_SECONDS": "0",
+    "REGULARS_CLIENT_REQUESTS_PER_MINUTE": "0",
+    "REGULARS_LONG_REQUESTS_PER_MINUTE": "0",
+}
 
 
 class Installation:
@@ -135,7 +140,7 @@ class Installation:
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("REGULARS_")}
-        return {**inherited, "REGULARS_DATA_DIR": str(self.data_dir), "REGULARS_DRAIN_SECONDS": "0"}
+        return {**inherited, "REGULARS_DATA_DIR": str(self.data_dir), **unhindered}
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

@@ -18,6 +18,7 @@ from regulars.api.edge import Edge
 from regulars.api.health import Shutdown
 from regulars.api.limits import InFlight, Limits
 from regulars.api.open_connections import OpenConnections, most_connections
+from regulars.api.rates import CallerRates
 from regulars.api.router import routers
 from regulars.api.routing import Route, RouteWithoutPolicy
 from regulars.flows.register_customer import RegistrationFlow
@@ -74,6 +75,7 @@ def create_app(
     _require_policies(app)
     problems.install(app)
     app.state.in_flight, app.state.measures = InFlight(limits.in_flight), RequestMeasures()
+    app.state.caller_rates = CallerRates(settings)
     app.state.connections = OpenConnections(
         most_waiting=settings.waiting_connections_per_address,
         most=most_connections(),

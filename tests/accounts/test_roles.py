@@ -33,6 +33,7 @@ orders:write | service, admin
 orders:read | service, staff, analyst, admin
 orders:refund | service, staff, admin
 orders:import | service, admin
+orders:any-source | service, staff, analyst, admin
 catalog:write | service, admin
 catalog:read | service, staff, analyst, admin
 jobs:read | service, staff, analyst, admin

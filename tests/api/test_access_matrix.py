@@ -13,9 +13,11 @@ from regulars.api.access import PublicOr, Requires
 from regulars.api.routing import Route
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
+from regulars.kit.settings import Settings
 from tests.api.conftest import AsRole
 from tests.api.probes import without_trace
 from tests.factories.customers import make_customer
+from tests.factories.orders import make_order
 
 roles = ("customer", "service", "staff", "analyst", "admin")
 Row = dict[str, str]
@@ -105,3 +107,39 @@ async def test_the_cells_of_a_row_hold(
             assert answer.status_code == anonymous.status_code, role
         else:
             assert answer.status_code not in {401, 403}, role
+
+
+async def call_on_order(client: httpx.AsyncClient, name: str, order: str) -> int:
+    method, path = name.split(" ")
+    body = None if method == "GET" else {"refund_id": "R", "amount": "1.00"} if "refund" in path else {}
+    return (await client.request(method, path.replace("{order_id}", order), json=body)).status_code
+
+
+@pytest.mark.parametrize("name", [name for name, row in sorted(matrix.items()) if row["service"] == "source"])
+async def test_an_api_client_acts_on_orders_of_its_source_only(
+    as_role: AsRole, connection: Connection, clock: Clock, name: str
+) -> None:
+    """Neither by the id of an order nor by its name in the other source, which is easy to guess."""
+    customer, scopes = await make_customer(connection, clock), frozenset({"orders:read", "orders:refund"})
+    order = await make_order(connection, clock, customer.id, "20", source="web")
+    row = await (await connection.execute("SELECT external_id FROM orders WHERE id = %s", [order])).fetchone()
+    assert row
+    of_another = await as_role("service", source="till", scopes=scopes)
+    for key in (str(order), f"web:{row[0]}", "web:unknown"):
+        assert await call_on_order(of_another, name, key) == 404, key
+    own = await as_role("service", source="web", scopes=scopes)
+    of_any = await as_role("service", source="till", scopes=scopes | {"orders:any-source"})
+    for client, key in ((own, f"web:{row[0]}"), (of_any, str(order))):
+        assert await call_on_order(client, name, key) in {200, 201}, key
+
+
+async def test_nothing_is_held_for_an_order_of_another_source(
+    app: FastAPI, as_role: AsRole, settings: Settings, connection: Connection
+) -> None:
+    app.state.settings = settings.model_copy(update={"early_refunds": "hold"})
+    till = await as_role("service", source="till", scopes=frozenset({"orders:refund"}))
+    for name in ("POST /api/v1/orders/{order_id}/refunds", "POST /api/v1/orders/{order_id}/cancel"):
+        assert await call_on_order(till, name, "web:W-1") == 404
+        assert await call_on_order(till, name, "till:W-1") == 202
+    held = await connection.execute("SELECT DISTINCT source FROM early_reversals")
+    assert await held.fetchall() == [("till",)]

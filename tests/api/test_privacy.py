@@ -229,3 +229,23 @@ async def test_no_kept_refusal_speaks_of_an_erased_person(
     assert erased.status_code == 200
     after = await caller.post(path, json=sent, headers=key)
     assert (slug(after), "Idempotency-Replayed" in after.headers) in {("not-found", False), ("customer-erased", False)}
+
+
+async def test_the_same_export_asked_for_twenty_times_is_one_job(
+    as_role: AsRole, own: httpx.AsyncClient, customer: RetailCustomer
+) -> None:
+    path, later = f"{base}/{customer.id}/export", {"Prefer": "respond-async"}
+    ids = {(await own.post(path, headers=later)).json()["id"] for _ in range(20)}
+    assert len(ids) == 1
+    part = await own.post(path, headers=later, json={"sections": ["orders"]})
+    of_staff = await (await as_role("staff")).post(path, headers=later)
+    assert len({*ids, part.json()["id"], of_staff.json()["id"]}) == 3
+
+
+async def test_the_same_export_of_customers_is_one_job(as_role: AsRole) -> None:
+    path, later = f"{base}/export", {"Prefer": "respond-async"}
+    analyst, other = await as_role("analyst"), await as_role("analyst")
+    ids = {(await analyst.post(path, headers=later, json={})).json()["id"] for _ in range(3)}
+    assert len(ids) == 1
+    assert (await other.post(path, headers=later, json={})).json()["id"] not in ids
+    assert (await analyst.post(path, headers=later, json={"q": "Ann"})).json()["id"] not in ids

@@ -3,23 +3,26 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from regulars.api import rates
 from regulars.api.access import public, requires
 from regulars.api.deps import TransactionDep
 from regulars.api.limits import Limits
-from regulars.api.rates import register_rate, sign_in_rate
+from regulars.api.rates import CallerRates, register_rate, sign_in_rate
 from regulars.api.routing import Router
 from regulars.app import create_app
 from regulars.kit.clock import Clock
 from regulars.kit.database import Connection, Database
 from regulars.kit.errors import OperatorError
-from regulars.kit.ratelimit import RateLimit, Window
+from regulars.kit.ratelimit import RateLimit, RateLimited, Window
+from regulars.kit.security import Principal, Role
 from regulars.kit.settings import Settings, load_settings
-from tests.api.conftest import client_of
+from tests.api.conftest import TokenFor, client_of
 from tests.api.probes import Parcel, slug
 from tests.conftest import RolledBackDatabase
 
@@ -156,3 +159,54 @@ async def test_an_operation_over_its_time_is_rolled_back_and_long_work_is_not(
             assert (await client.post("/api/v1/long")).status_code == 200
         async with database.transaction() as connection:
             assert await (await connection.execute("SELECT sku FROM products")).fetchall() == [("b",)]
+
+
+@pytest.mark.parametrize(
+    ("role", "setting"),
+    [
+        ("customer", "customer_requests_per_minute"),
+        ("staff", "staff_requests_per_minute"),
+        ("analyst", "staff_requests_per_minute"),
+        ("admin", "staff_requests_per_minute"),
+        ("service", "client_requests_per_minute"),
+    ],
+)
+async def test_each_caller_has_a_rate_of_its_own(
+    settings: Settings, database: RolledBackDatabase, clock: Clock, token_for: TokenFor, role: Role, setting: str
+) -> None:
+    app = create_app(settings.model_copy(update={setting: 3}), database=database, clock=clock)
+    (token, _), (other, _) = await token_for(role), await token_for(role)
+    async with client_of(app, token) as client, client_of(app, other) as beside:
+        statuses = [(await client.get("/api/v1/jobs/none")).status_code for _ in range(3)]
+        assert 429 not in statuses
+        refused = await client.get("/api/v1/jobs/none")
+        assert (refused.status_code, slug(refused)) == (429, "rate-limited")
+        assert 1 <= int(refused.headers["Retry-After"]) <= 20
+        assert (await beside.get("/api/v1/jobs/none")).status_code != 429
+
+
+async def test_long_work_counts_apart_and_nothing_counts_at_zero(
+    settings: Settings, database: RolledBackDatabase, clock: Clock, token_for: TokenFor
+) -> None:
+    settled = {"long_requests_per_minute": 2, "staff_requests_per_minute": 0}
+    app = create_app(settings.model_copy(update=settled), database=database, clock=clock)
+    token, _ = await token_for("admin")
+    async with client_of(app, token) as client:
+        exports = [(await client.post("/api/v1/retail-customers/export", json={})).status_code for _ in range(3)]
+        assert exports == [200, 200, 429]
+        assert 429 not in [(await client.get("/api/v1/orders")).status_code for _ in range(5)]
+
+
+def test_a_caller_that_waits_is_let_in_again(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    now, till = [1000.0], Principal(id=uuid4(), kind="client", role="service", scopes=frozenset())
+    monkeypatch.setattr(rates, "monotonic", lambda: now[0])
+    counted_by = CallerRates(settings.model_copy(update={"client_requests_per_minute": 60}))
+    for _ in range(60):
+        counted_by.take(till, is_long=False)
+    with pytest.raises(RateLimited) as refused:
+        counted_by.take(till, is_long=False)
+    assert refused.value.retry_after is not None
+    now[0] += refused.value.retry_after
+    counted_by.take(till, is_long=False)
+    with pytest.raises(RateLimited):
+        counted_by.take(till, is_long=False)

@@ -98,7 +98,8 @@ class LongWork:
             request: The body; the job gets it.
             rows: How many it is about.
             is_shared: Whether the result is the same for all who may ask: then nobody starts what is under way already.
-            only_reads: Whether jobs of several callers may run side by side; those of one caller take turns.
+            only_reads: Whether jobs of several callers may run side by side; those of one caller take turns, and the
+                same again is the job that is under way.
         """
         jobs = Jobs(self.connection, self.clock)
         same_as = _same_as(kind, request, self.caller) if is_shared else None
@@ -106,6 +107,8 @@ class LongWork:
         if job is None and await self._is_job(rows):
             given = request.model_dump_json(exclude_unset=True).encode()
             serial_for = str(self.caller.id) if only_reads else None
+            if only_reads and same_as is None:
+                same_as = f"{_same_as(kind, request, self.caller)}:{self.caller.id}"
             job = await jobs.start(kind, by=self.caller, given=given, same_as=same_as, serial_for=serial_for)
         if job is not None:
             return accepted(job, self.clock)

@@ -101,7 +101,10 @@ async def list_orders(
 
 @router.get("/{order_id}", operation_id="get_order", summary="Read an order", refusals=[CustomerErased])
 async def get_order(order_id: OrderKeyText, connection: TransactionDep, caller: MayRead) -> OrderResponse:
-    """With its lines and refunds, by its id or by `source:external_id`."""
+    """With its lines and refunds, by its id or by `source:external_id`. API clients read those of their source.
+
+    Those of other sources they find by naming the customer in the list, or read with the scope `orders:any-source`.
+    """
     return await OrderService(connection).get_order(parse_order_key(order_id), by=caller)
 
 
@@ -133,7 +136,9 @@ async def refund_order(
     people who were deleted or erased can be refunded too.
 
     Recognised by refund_id: the same refund again gives the stored one, other content is refused. By the setting
-    `early_refunds`, one that names an order by `source:external_id` before it came is refused or held for it.
+    `early_refunds`, one that names an order by `source:external_id` before it came is refused or held for it. API
+    clients refund and cancel orders of their source; with the scope `orders:any-source` also those of others, as a
+    shop does that takes back what was bought online.
     """
     key = parse_order_key(order_id)
 

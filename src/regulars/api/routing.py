@@ -25,10 +25,12 @@ from regulars.api.forms import form_faults
 from regulars.api.idempotency import RefusedUnderKey, keep_refusal
 from regulars.api.limits import InFlight, Limits, Place, probes
 from regulars.api.parameters import parameter_faults, query_parameters
+from regulars.api.rates import CallerRates
 from regulars.api.strict_json import parse_json, unreadable_places
 from regulars.kit.deadline import deadline
 from regulars.kit.errors import Refusal
 from regulars.kit.ratelimit import RateLimit, RateLimiter
+from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
 from regulars.kit.validation import FieldError, messages, pointer_to, refusal_of, unreadable
 
@@ -126,6 +128,7 @@ class Route(APIRoute):
                 with self._place(request) as place:
                     await self._admit_rate(request)
                     await policy.admit(request)
+                    self._admit_caller(request)
                     check_accept(request.headers, self.traits.produces if self.status_code != 204 else ())
                     place.give_back()
                     request, faults = await self._read(request)
@@ -162,6 +165,13 @@ class Route(APIRoute):
         async with state.database.transaction() as connection:
             limiter = RateLimiter(connection, state.hashes, state.clock)
             await limiter.take(self.traits.rate(state.settings), subject)
+
+    def _admit_caller(self, request: Request) -> None:
+        """Count the request for whoever sends it, if that is known."""
+        caller: Principal | None = getattr(request.state, "principal", None)
+        if caller is not None:
+            rates: CallerRates = request.app.state.caller_rates
+            rates.take(caller, is_long=self.traits.long_work or self.traits.streams)
 
     def _seconds(self, request: Request) -> float | None:
         limits: Limits = request.app.state.limits

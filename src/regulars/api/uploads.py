@@ -126,7 +126,12 @@ class Imports:
             if keyed and (kept := await keys.claim(keyed, now=self.clock.now())):
                 return replayed(kept)
             job = await Jobs(connection, self.clock).start(
-                "import_orders", by=by, arguments=arguments, given=upload.file, serial_for=source
+                "import_orders",
+                by=by,
+                arguments=arguments,
+                given=upload.file,
+                same_as=f"import_orders:{by.id}:{source}:{upload.media_type}:{upload.digest.hex()}",
+                serial_for=source,
             )
             response = accepted(job, self.clock).response()
             if keyed:

@@ -128,7 +128,10 @@ class CustomerDataExports:
                 shutil.copyfileobj(text, file)
 
     async def start_job(self, customer_id: UUID, *, by: Principal, wanted: Sequence[str] | None = None) -> Job:
-        """Start a job that makes a zip, to be fetched once; refuses as `write_zip()` does, at once."""
+        """Start a job that makes a zip, to be fetched once; refuses as `write_zip()` does, at once.
+
+        Who asks again before it is done is given the same job.
+        """
         chosen = _chosen(wanted)
         await self._require(customer_id, by)
         return await Jobs(self._connection, self._clock).start(
@@ -137,6 +140,7 @@ class CustomerDataExports:
             arguments={"sections": ",".join(chosen)},
             customer_id=customer_id,
             is_fetched_once=True,
+            same_as=f"export_customer_data:{customer_id}:{by.id}:{','.join(chosen)}",
         )
 
     async def _admit(self, customer_id: UUID, by: Principal) -> Person:

@@ -14,6 +14,7 @@ from regulars.kit.errors import NotFound, Refusal
 from regulars.kit.one_by_one import one_by_one
 from regulars.kit.security import Principal, operator
 from regulars.kit.settings import Settings
+from regulars.orders.access import require_own_source
 from regulars.orders.errors import RefundConflict
 from regulars.orders.models import Order, OrderKey, OrderName
 from regulars.orders.refunds import check_refund
@@ -142,6 +143,8 @@ async def _lock_order(
 ) -> tuple[Order, RetailCustomer] | None:
     """The order with its customer, who is locked; None if what is to be done shall wait for it."""
     orders, customers = OrderRepository(connection), RetailCustomerRepository(connection)
+    if isinstance(key, OrderName):
+        require_own_source(key, by)
     name = key if settings.early_refunds == "hold" and isinstance(key, OrderName) else None
     if name:
         await orders.take_turn(name)
@@ -155,6 +158,7 @@ async def _lock_order(
     customer = await customers.lock(place[0])
     order = await orders.get(*place)
     assert order is not None, "orders are never deleted"  # noqa: S101
+    require_own_source(order, by)
     return order, customer
 
 

@@ -150,6 +150,22 @@ class Settings(BaseSettings):
     mails_per_day: int = Field(
         default=20_000, ge=1, le=_largest_count, description="Links mailed in a store day, altogether."
     )
+    customer_requests_per_minute: int = Field(
+        default=300,
+        ge=0,
+        description="How many requests a customer may send in a minute after signing in, to each process; 0: no limit.",
+    )
+    staff_requests_per_minute: int = Field(
+        default=3000, ge=0, description="The same for staff, analysts and administrators."
+    )
+    client_requests_per_minute: int = Field(
+        default=60_000, ge=0, description="The same for an API client, behind which there may be many tills."
+    )
+    long_requests_per_minute: int = Field(
+        default=60,
+        ge=0,
+        description="The same for imports, exports and calculations, of any caller; they count among the others too.",
+    )
     session_check_seconds: float = Field(
         default=5,
         ge=0,

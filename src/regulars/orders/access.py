@@ -7,7 +7,7 @@ from regulars.customers.repository import RetailCustomerRepository
 from regulars.kit.database import Connection
 from regulars.kit.errors import NotFound
 from regulars.kit.security import Principal
-from regulars.orders.models import Order, OrderKey
+from regulars.orders.models import Order, OrderKey, OrderName
 from regulars.orders.repository import OrderRepository
 from regulars.orders.repository_search import Reach
 
@@ -28,15 +28,28 @@ def reach_of(by: Principal, *, names_customer: bool) -> Reach:
     return Reach(source=by.source if is_confined else None, deleted=by.may("customers:erase"))
 
 
+def require_own_source(order: Order | OrderName, by: Principal) -> None:
+    """Let an API client at the orders of its own source, and at those of others by the scope `orders:any-source`.
+
+    Raises:
+        NotFound: it is of another source; whether it is there is not said.
+    """
+    if by.source not in (None, order.source) and not by.may("orders:any-source"):
+        raise NotFound
+
+
 async def find_visible(connection: Connection, key: OrderKey, by: Principal, scope: str) -> Order:
     """An order that the caller may know of.
 
     Raises:
-        NotFound: there is none, or it is of a customer whom the caller may not know.
+        NotFound: there is none, or it is of a customer or a source that the caller may not know.
         CustomerErased: the customer was erased, and the caller may know it.
     """
+    if isinstance(key, OrderName):
+        require_own_source(key, by)
     order = await OrderRepository(connection).find(key)
     if order is None:
         raise NotFound
+    require_own_source(order, by)
     require_visible(await RetailCustomerRepository(connection).get(order.customer_id), by, scope)
     return order
