@@ -9,7 +9,7 @@ from regulars.kit.clock import Clock
 from regulars.kit.database import Connection
 from regulars.kit.money import currencies, format_money
 
-amounts = {"discount", "amount", "unit_price"} | {
+amounts = {"discount", "amount", "shipping_amount", "unit_price"} | {
     f"{part}total" for part in ("", "discount_", "tax_", "shipping_", "refunded_")
 }
 sums = {"net_spent", "clv", "clv_low", "clv_high"}
@@ -24,6 +24,7 @@ async def test_columns_hold_the_largest_of_everything(connection: Connection) ->
     largest = {
         **dict.fromkeys(amounts, bounds.money_limit),
         **dict.fromkeys(sums, bounds.money_limit * most_orders),
+        "lines_total": bounds.money_limit * 3,  # they add up to the total, and what was taken off it
         "quantity": bounds.quantity_limit,
         "cash_rounding": Decimal(10**bounds.cash_rounding_digits),
         "points_per_unit": Decimal(10**bounds.rate_digits),

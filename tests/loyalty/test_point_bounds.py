@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from regulars.formulas.earning import OrderAmounts
 from regulars.formulas.tiers import LoyaltyTier
 from regulars.kit.bounds import most_points_held, most_points_of_order
 from regulars.kit.security import operator
@@ -44,10 +45,10 @@ async def test_an_account_that_is_full_takes_no_more(shop: Shop, database: Rolle
 async def test_one_order_earns_no_more_than_one_award_may_have(shop: Shop, total: str, *, is_taken: bool) -> None:
     member = await shop.member()
     if is_taken:
-        earned = await shop.loyalty.award_order(member, uuid4(), total=Decimal(total), by=operator)
+        earned = await shop.loyalty.award_order(member, uuid4(), OrderAmounts(Decimal(total)), by=operator)
         assert earned is not None
         assert (earned.points, (await shop.balance(member)).tier) == (most_points_of_order, LoyaltyTier.PLATINUM)
         return
     with pytest.raises(Validation) as refused:
-        await shop.loyalty.award_order(member, uuid4(), total=Decimal(total), by=operator)
+        await shop.loyalty.award_order(member, uuid4(), OrderAmounts(Decimal(total)), by=operator)
     assert refused.value.pointers() == ["/total"]

@@ -130,11 +130,6 @@ class Order:
         return OrderName(self.source, self.external_id)
 
     @property
-    def total_before_rounding(self) -> Decimal:
-        """What goods, taxes and shipping came to: the total without what it was rounded by to be paid in cash."""
-        return self.total - self.cash_rounding
-
-    @property
     def refundable(self) -> Decimal:
         """What is left to be paid back."""
         return self.total - self.refunded_total
