@@ -4,17 +4,16 @@ import json
 from datetime import time
 from decimal import Decimal
 from functools import cached_property
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from phonenumbers import SUPPORTED_REGIONS
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from regulars.kit import setting_values
 from regulars.kit.clock import Clock
 from regulars.kit.database_address import require_database_address
 from regulars.kit.errors import OperatorError
@@ -298,7 +297,7 @@ class Settings(BaseSettings):
             return value
         if not value.strip() and info.field_name not in _may_be_empty:
             raise ValueError("is empty")
-        if "\0" in value or not _is_text(value):
+        if "\0" in value or not setting_values.is_text(value):
             raise ValueError("holds what is no UTF-8 text")
         return value
 
@@ -328,39 +327,15 @@ class Settings(BaseSettings):
             raise ValueError("must be a time of the shop's day such as 03:30, without an offset")
         return value
 
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: list[str]) -> list[str]:
-        try:
-            for network in value:
-                ip_network(network)
-        except ValueError:
-            raise ValueError("must be networks such as 10.0.0.0/8,fd00::/8") from None
-        return value
-
-    @field_validator("store_timezone")
-    @classmethod
-    def _known_timezone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            message = "not a time zone; use a name such as Europe/Berlin"
-            raise ValueError(message) from error
-        return value
+    _networks = field_validator("trusted_proxies")(setting_values.networks)
+    _known_timezone = field_validator("store_timezone")(setting_values.timezone)
+    _known_countries = field_validator("sms_countries")(setting_values.countries)
 
     @field_validator("currency")
     @classmethod
     def _known_currency(cls, value: str) -> str:
         minor_units(value)
         return value
-
-    @field_validator("sms_countries")
-    @classmethod
-    def _known_countries(cls, value: list[str]) -> list[str]:
-        countries = [country.upper() for country in value]
-        if not SUPPORTED_REGIONS.issuperset(countries):
-            raise ValueError("must be ISO 3166 codes of countries such as DE,AT")
-        return countries
 
     @field_validator("public_url")
     @classmethod
@@ -397,11 +372,3 @@ def load_settings() -> Settings:
         raise OperatorError(f"{name} cannot be used: {reason}.", f"Correct or unset {name}.") from None
     except (OSError, UnicodeError):
         raise OperatorError("The file .env cannot be read.", "Let this user read it; it must be UTF-8 text.") from None
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # bytes of the environment that are no UTF-8
-        return False
-    return True
