@@ -56,6 +56,16 @@ def test_rejected_lines_go_to_a_file_that_can_be_corrected_and_imported(own_data
     assert orders_in(own_database_url) == ["1", "2"]
 
 
+def test_a_rejected_line_tells_all_that_is_wrong_with_it(own_database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text("order_id,ordered_at,total,phone\n1,2026-01-02,-10,12\n")
+    assert imported(own_database_url, file, "--source", "web").exit_code == 2
+    assert (tmp_path / "orders.csv.rejects.csv").read_text().splitlines()[1] == (
+        "2,phone-format total-negative,phone is not a phone number with country code such as +4930123456;"
+        " total is negative,1,2026-01-02,-10,12,"
+    )
+
+
 def test_rejects_can_be_sent_elsewhere(own_database_url: str, tmp_path: Path) -> None:
     file, rejects = tmp_path / "orders.csv", tmp_path / "bad.csv"
     file.write_text(header + "1,2026-01-02,x,A\n")

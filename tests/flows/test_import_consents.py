@@ -312,3 +312,9 @@ async def test_without_the_secret_nobody_is_silently_not_recognised(
     monkeypatch.setitem(globals(), "settings", Settings(_env_file=None))
     with pytest.raises(OperatorError, match="REGULARS_JWT_SECRET"):
         await importer.take(*file)
+
+
+async def test_every_fault_of_a_line_is_named(importer: Importer, ann: RetailCustomer) -> None:
+    result = await importer.take("customer_id,channel,action,text_hash", f"{ann.id},fax,,short")
+    [error] = result.errors
+    assert [part.partition(":")[0] for part in error.message.split("; ")] == ["channel", "action", "text_hash"]

@@ -358,3 +358,25 @@ async def test_all_orders_of_a_customer_are_written_in_one_batch(shop: Shop, mon
     assert result.created == 15
     assert [count for stage, count in done if stage == "writing"] == [3, 6, 9, 12, 15]
     assert shop.wrong_metrics() == []
+
+
+async def test_every_fault_of_a_line_is_named(shop: Shop) -> None:
+    text = "order_id,ordered_at,total,email,phone,status,city,lines\n"
+    lines = [
+        f",yesterday,-1,nonsense,12,lost,{'x' * 101},[1]",
+        "1,2026-01-02,1.234,,,,,",
+        "2,2027-01-02,5,ann@example.com,12,paid,,",
+        "3,2026-01-02,5,ann@example.com,,,,",
+        "4,2026-01-02",
+    ]
+    result = await shop.load(text + "\n".join(lines) + "\n")
+    assert (result.created, result.rejected) == (1, 4)
+    assert {line: set(codes.split()) for line, codes in shop.codes.items()} == {
+        2: {
+            "order-id-missing", "ordered-at-format", "total-negative", "email-format", "phone-format",
+            "status-unknown", "profile-length", "lines-format",
+        },
+        3: {"customer-missing", "total-decimals"},
+        4: {"ordered-at-range", "phone-format"},
+        6: {"column-count"},
+    }  # fmt: skip

@@ -59,7 +59,7 @@ class RejectsFile:
             [
                 reject.line,
                 reject.code,
-                self._sentences[reject.code],
+                "; ".join(self._sentences[code] for code in reject.codes),
                 *reject.values.values(),
                 reject.raw.rstrip("\r\n"),
             ]

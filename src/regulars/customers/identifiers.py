@@ -46,9 +46,14 @@ words_for_nobody = (
 # Runs of digits that people type where a number is asked for: all the same, or those of the keyboard in their order.
 _typed_for_any = re.compile(r"(\d)\1{6,}|0?1234567(8(90?)?)?")
 
+# What all of them hold, with the code of their country too: it spares most numbers the parser.
+_may_be_typed_for_any = re.compile(r"(\d)\1{6}$|1234567")
+
 
 def is_placeholder(phone: str) -> bool:
     """Whether a phone number in normal form is one that is typed where none is to be given, such as `+919999999999`."""
+    if not _may_be_typed_for_any.search(phone):
+        return False
     return bool(_typed_for_any.fullmatch(national_significant_number(parse(phone))))
 
 

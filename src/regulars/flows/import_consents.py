@@ -169,8 +169,9 @@ def _read(number: int, row: dict[str, str] | str, result: ConsentImportResult, n
         line = _parsed(row, now)
         return _Read(number, line, line.identifier())
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        result.fail(number, f"{'.'.join(map(str, first['loc']))}: {_reason(first['type'], first['msg'])}")
+        faults = error.errors(include_input=False, include_url=False)
+        told = (f"{'.'.join(map(str, fault['loc']))}: {_reason(fault['type'], fault['msg'])}" for fault in faults)
+        result.fail(number, "; ".join(told))
     except ValueError as error:
         result.fail(number, str(error))
     return None

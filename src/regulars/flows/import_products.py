@@ -89,7 +89,7 @@ class _ProductsImport:
                 try:
                     yield ProductEntry(**ProductImport.model_validate(values).model_dump(exclude_unset=True))
                 except ValidationError as error:
-                    code = _code_of(error)
+                    code = _codes_of(error)
             if code is not None:
                 self._rejected += 1
                 if self.on_reject:
@@ -110,10 +110,13 @@ class _ProductsImport:
         )
 
 
-def _code_of(error: ValidationError) -> str:
-    """The code of the first fault of a row."""
-    fault = error.errors()[0]
-    kind = "length" if fault["type"] == "string_too_long" else "missing" if fault["type"] == "missing" else "characters"
-    if fault["loc"] == ("sku",):
+def _codes_of(error: ValidationError) -> str:
+    """The codes of the faults of a row."""
+    return " ".join(dict.fromkeys(_code_of(fault["type"], fault["loc"]) for fault in error.errors()))
+
+
+def _code_of(fault: str, place: tuple[int | str, ...]) -> str:
+    kind = "length" if fault == "string_too_long" else "missing" if fault == "missing" else "characters"
+    if place == ("sku",):
         return "product-characters" if kind == "characters" else f"sku-{kind}"
     return f"product-{kind}"

@@ -100,7 +100,9 @@ async def import_upload(
         unchanged=result.unchanged,
         failed=result.rejected,
         customers_created=result.customers_created,
-        errors=[ImportLineError(line=bad.line, code=bad.code, message=messages[bad.code]) for bad in rejects],
+        errors=[
+            ImportLineError(line=bad.line, code=code, message=messages[code]) for bad in rejects for code in bad.codes
+        ][:most_errors],
     )
 
 

@@ -207,7 +207,7 @@ class OrderResponse(ResponseSchema):
 
 
 class ImportLineError(ResponseSchema):
-    """A line that was not imported."""
+    """Why a line was not imported; one that has several faults has an entry for each."""
 
     line: int = Field(description="Where it begins; a CSV header is line 1.")
     code: str = Field(description="A stable word.", examples=["total-negative"])

@@ -66,22 +66,22 @@ class CopyText:
         return f"{line}\t" + "\t".join(part.translate(_escapes) for part in parts) + "\n"
 
     def _prepared(self, values: Sequence[str]) -> tuple[str | None, str, Sequence[str]]:
-        """The first problem of a row, the products of its lines, and its values in normal form."""
-        prepared, problem, products = list(values), None, ""
+        """The problems of a row, the products of its lines, and its values in normal form."""
+        prepared, problems, products = list(values), [], ""
         for place, parse, code in self._parsers:
             if prepared[place].strip():
                 try:
                     prepared[place] = parse(prepared[place])
                 except ValueError:
-                    problem = problem or code
+                    problems.append(code)
         if self._lines is not None and prepared[self._lines].strip():
             totals = {field: values[self._columns.index(field)] for field in money_fields if field in self._columns}
             try:
                 prepared[self._lines], found = read_lines(values[self._lines], totals, minor_units=self._minor_units)
                 products = json.dumps(found, ensure_ascii=False) if found else ""
             except LinesProblem as error:
-                problem = problem or str(error)
-        return problem, products, prepared
+                problems.append(str(error))
+        return " ".join(problems) or None, products, prepared
 
 
 def _unless_nobody(parse: Callable[[str], str]) -> Callable[[str], str]:

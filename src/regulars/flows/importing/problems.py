@@ -67,6 +67,10 @@ _sentences = {
 }
 
 
+unreadable_rows = frozenset(["unreadable-row", "column-count", "unreadable-json", "value-type"])
+"""What is wrong with a row of which no value is known."""
+
+
 def money_code(field: str, kind: str) -> str:
     """The code of a problem with an amount: `discount-total-negative`."""
     return f"{field.replace('_', '-')}-{kind}"

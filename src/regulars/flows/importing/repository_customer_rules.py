@@ -7,7 +7,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from regulars.flows.importing.repository_rules import (
     Rule,
-    first_broken_rule,
+    broken_rules,
     hidden_characters,
     instant_rules,
     profile_rules,
@@ -79,7 +79,7 @@ class CustomerCheckingRepository(Repository):
             _create_checked.format(
                 now=Literal(now),
                 tags=_distinct_tags,
-                code=first_broken_rule(columns, _rules(now)),
+                code=broken_rules(columns, _rules(now)),
                 rows=rows,
             )
         )

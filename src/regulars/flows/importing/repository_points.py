@@ -6,7 +6,7 @@ from datetime import date
 
 from psycopg.sql import SQL, Composed, Literal
 
-from regulars.flows.importing.repository_rules import Rule, day_form, first_broken_rule, rule, trimmed_rows
+from regulars.flows.importing.repository_rules import Rule, broken_rules, day_form, rule, trimmed_rows
 from regulars.flows.importing.rows import points as subject
 from regulars.kit.bounds import latest_day, most_points
 from regulars.kit.database import Repository
@@ -55,7 +55,7 @@ class PointsRepository(Repository):
             _create_checked.format(
                 today=Literal(today),
                 own=Literal(f"ext:{source}"),
-                code=first_broken_rule(columns, _rules()),
+                code=broken_rules(columns, _rules()),
                 rows=trimmed_rows(columns, subject.fields),
             )
         )

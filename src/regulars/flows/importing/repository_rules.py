@@ -8,7 +8,7 @@ from typing import NamedTuple
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from regulars.customers.identifiers import blank_marks, words_for_nobody
-from regulars.flows.importing.problems import money_code
+from regulars.flows.importing.problems import money_code, unreadable_rows
 from regulars.flows.importing.rows import customer_fields, money_fields, profile_fields, reference_fields
 from regulars.kit.bounds import cash_rounding_digits, earliest_day, earliest_instant, money_digits, most_points_of_order
 
@@ -62,18 +62,26 @@ def _trimmed(field: str, columns: Collection[str]) -> Composable:
     return SQL("upper({})").format(value) if field == "customer_number" else value
 
 
-def first_broken_rule(columns: Collection[str], rules: Iterable[Rule]) -> Composed:
-    """An expression over `trimmed_rows()`: the code of the first rule that a row breaks, or null.
+def broken_rules(columns: Collection[str], rules: Iterable[Rule]) -> Composed:
+    """An expression over `trimmed_rows()`: the codes of the rules that a row breaks, or null.
+
+    Of each field it is the first rule that it breaks, because the next ones stand on it. Of a row that cannot be read
+    nothing else is said.
 
     Args:
         columns: The fields the file has; the rules of others are not asked.
-        rules: In the order in which they are asked.
+        rules: Those of one field in the order in which they are asked.
     """
-    asked = [SQL("WHEN {} THEN {}").format(rule.condition, rule.code) for rule in rules if rule.field in columns]
+    asked: dict[str, list[Composed]] = {}
+    for rule in rules:
+        if rule.field in columns:
+            asked.setdefault(rule.field, []).append(SQL("WHEN {} THEN {}").format(rule.condition, rule.code))
+    faults = [SQL("CASE {} END").format(SQL(" ").join(cases)) for cases in asked.values()]
     nobody = SQL(" AND ").join(SQL("{} IS NULL").format(Identifier(field)) for field in customer_fields)
-    return SQL("CASE WHEN problem IS NOT NULL THEN problem WHEN {} THEN 'customer-missing' {} END").format(
-        nobody, SQL(" ").join(asked)
-    )
+    return SQL("""
+        CASE WHEN problem = ANY({unreadable}) THEN problem
+            ELSE nullif(concat_ws(' ', problem, CASE WHEN {nobody} THEN 'customer-missing' END, {faults}), '') END
+    """).format(unreadable=Literal(sorted(unreadable_rows)), nobody=nobody, faults=SQL(", ").join(faults))
 
 
 def amount(field: str, columns: Collection[str]) -> Composed:

@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from regulars.flows.importing.repository_rules import (
     amount,
-    first_broken_rule,
+    broken_rules,
     order_rules,
     reference,
     trimmed_rows,
@@ -150,7 +150,7 @@ class StagingRepository(Repository):
                 content_hash=content_hash,
                 currency=Literal(currency),
                 amounts=SQL(", ").join(amount(field, columns) for field in money_fields),
-                code=first_broken_rule(columns, rules),
+                code=broken_rules(columns, rules),
                 rows=trimmed_rows(columns, orders.fields),
             )
         )

@@ -45,7 +45,7 @@ class Reject:
 
     Attributes:
         line: Where it begins in the file.
-        code: Why, as a code of `problems`.
+        code: Why, as a code of `problems`, or several with blanks between them.
         values: What was read of it, by field; empty if nothing could be.
         raw: The text of a line that cannot be read.
     """
@@ -54,6 +54,11 @@ class Reject:
     code: str
     values: dict[str, str]
     raw: str
+
+    @property
+    def codes(self) -> list[str]:
+        """Everything that is wrong with it."""
+        return self.code.split()
 
 
 class Progress(NamedTuple):
