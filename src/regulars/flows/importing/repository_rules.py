@@ -76,12 +76,12 @@ def broken_rules(columns: Collection[str], rules: Iterable[Rule]) -> Composed:
     for rule in rules:
         if rule.field in columns:
             asked.setdefault(rule.field, []).append(SQL("WHEN {} THEN {}").format(rule.condition, rule.code))
-    faults = [SQL("CASE {} END").format(SQL(" ").join(cases)) for cases in asked.values()]
     nobody = SQL(" AND ").join(SQL("{} IS NULL").format(Identifier(field)) for field in customer_fields)
-    return SQL("""
-        CASE WHEN problem = ANY({unreadable}) THEN problem
-            ELSE nullif(concat_ws(' ', problem, CASE WHEN {nobody} THEN 'customer-missing' END, {faults}), '') END
-    """).format(unreadable=Literal(sorted(unreadable_rows)), nobody=nobody, faults=SQL(", ").join(faults))
+    faults = [SQL("problem"), SQL("CASE WHEN {} THEN 'customer-missing' END").format(nobody)]
+    faults += [SQL("CASE {} END").format(SQL(" ").join(cases)) for cases in asked.values()]
+    return SQL("CASE WHEN problem = ANY({}) THEN problem ELSE nullif(concat_ws(' ', {}), '') END").format(
+        Literal(sorted(unreadable_rows)), SQL(", ").join(faults)
+    )
 
 
 def amount(field: str, columns: Collection[str]) -> Composed:
