@@ -16,7 +16,7 @@ from regulars.accounts.roles import scopes_of
 from regulars.accounts.schemas_clients import ApiClientCreated
 from regulars.app import create_app
 from regulars.kit.clock import Clock
-from regulars.kit.database import Connection
+from regulars.kit.database import Connection, Database
 from regulars.kit.settings import Settings
 from tests.api.accounts import bearer, me_url, refresh_url, token_url
 from tests.api.conftest import AsRole, Later, TokenFor, client_of
@@ -425,3 +425,14 @@ async def test_every_role_can_ask_who_it_is(as_role: AsRole) -> None:
         me = (await (await as_role(role)).get(me_url)).json()
         assert (me["role"], me["scopes"]) == (role, sorted(scopes_of(role)))
         assert (me["customer_id"] is not None) == (role == "customer")
+
+
+@pytest.mark.parametrize("form", [{"grant_type": "password", "username": "a@example.com", "password": "x"}, {}])
+async def test_oauth_clients_read_that_they_may_ask_again(
+    settings: Settings, clock: Clock, form: dict[str, str]
+) -> None:
+    """A client that reads `invalid_request` gives up; nothing is wrong with its request while the database is down."""
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/none?connect_timeout=1")
+    async with nowhere, client_of(create_app(settings, database=nowhere, clock=clock)) as client:
+        answer = await client.post("/api/v1/auth/token", data=form)
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")

@@ -212,9 +212,10 @@ async def test_whoever_sees_masks_cannot_ask_for_what_they_hide(customers: Retai
         "date_of_birth_from": "1990-01-01", "date_of_birth_to": "1990-01-01",
     }  # fmt: skip
     birthday = {"birthday_from": "2026-01-01", "birthday_to": "2026-01-01"}
-    assert values.keys() | birthday.keys() == identifying_filters
+    assert values.keys() | birthday.keys() | {"user_id", "referrer_customer_id"} == identifying_filters
     assert not await allowed(customers, analyst, **birthday)
     assert await allowed(customers, staff, **birthday)
+    values |= {"user_id": str(uuid4()), "referrer_customer_id": str(uuid4())}
     for name, value in values.items():
         assert not await allowed(customers, analyst, **{name: value})
         assert await allowed(customers, staff, **{name: value})

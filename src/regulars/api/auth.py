@@ -50,6 +50,7 @@ SignedIn = Annotated[Principal, requires("self")]
     rate=sign_in_rate,
     refusals=[UnsupportedGrantType, InvalidCredentials, TooManyAttempts],
     members=(("error", "invalid_request"),),
+    members_if_unavailable=(("error", "temporarily_unavailable"),),
 )
 async def issue_token(request: Request, form: Annotated[TokenForm, Form()], accounts: AccountsDep) -> TokenResponse:
     """OAuth2 token endpoint: `password` for people, `client_credentials` for programs.

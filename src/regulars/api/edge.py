@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regulars.api.limits import Limits, check_envelope
 from regulars.api.problems import respond
+from regulars.api.routing import Route
 from regulars.kit.database import refusal_for
 from regulars.kit.errors import Internal, Refusal
 from regulars.kit.logs import current_trace_id, log_fault, log_request
@@ -69,7 +70,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the last one who can answer
             expected = refusal_for(error)
             log_fault(error, trace_id=answer.trace_id, expected=expected is not None)
-            await self._refuse(expected or Internal(), scope, receive, answer)
+            await self._refuse(_with_members(expected or Internal(), scope), scope, receive, answer)
 
     @staticmethod
     async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, answer: "_Answer") -> None:
@@ -94,6 +95,12 @@ class _Answer:
             headers["X-Content-Type-Options"] = "nosniff"
             headers["X-Request-Id"] = self.trace_id
         await self._send(message)
+
+
+def _with_members(refusal: Refusal, scope: Scope) -> Refusal:
+    """The refusal with what every problem of its operation carries."""
+    route = scope.get("route")
+    return route.with_members(refusal) if isinstance(route, Route) else refusal
 
 
 def _route_template(scope: MutableMapping[str, Any]) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 from fastapi import APIRouter, Request, Response
@@ -28,7 +29,7 @@ from regulars.api.parameters import parameter_faults, query_parameters
 from regulars.api.rates import CallerRates
 from regulars.api.strict_json import parse_json, unreadable_places
 from regulars.kit.deadline import deadline
-from regulars.kit.errors import Refusal
+from regulars.kit.errors import Refusal, TooManyRequests
 from regulars.kit.ratelimit import RateLimit, RateLimiter
 from regulars.kit.security import Principal
 from regulars.kit.settings import Settings
@@ -59,6 +60,7 @@ class Traits:
             limit, the whole has none.
         rate: How often one client address may call it.
         members: Members that every problem of this operation carries, unless the refusal brings its own.
+        members_if_unavailable: The same where nothing is wrong with the request, but it cannot be answered now.
         own_fields: All that a customer may send who is let in for the own record; other fields are unknown then.
     """
 
@@ -70,6 +72,7 @@ class Traits:
     long_work: bool = False
     rate: Callable[[Settings], RateLimit] | None = None
     members: tuple[tuple[str, str], ...] = ()
+    members_if_unavailable: tuple[tuple[str, str], ...] = ()
     own_fields: frozenset[str] | None = None
 
 
@@ -142,9 +145,9 @@ class Route(APIRoute):
             except RefusedUnderKey as refused:
                 return await keep_refusal(request, refused)
             except RequestValidationError as error:
-                raise self._told(refusal_of(faults_of(error.errors()))) from error
+                raise self.with_members(refusal_of(faults_of(error.errors()))) from error
             except Refusal as refusal:
-                self._told(refusal)
+                self.with_members(refusal)
                 raise
 
         return checked
@@ -177,8 +180,11 @@ class Route(APIRoute):
         limits: Limits = request.app.state.limits
         return None if self.traits.streams or self.traits.long_work else limits.handler_seconds
 
-    def _told(self, refusal: Refusal) -> Refusal:
-        refusal.facts = {**dict(self.traits.members), **refusal.facts}
+    def with_members(self, refusal: Refusal) -> Refusal:
+        """The refusal with the members that every problem of this operation carries."""
+        is_unavailable = refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(refusal, TooManyRequests)
+        members = self.traits.members_if_unavailable if is_unavailable else self.traits.members
+        refusal.facts = {**dict(members), **refusal.facts}
         return refusal
 
     async def _read(self, request: Request) -> tuple[Request, list[FieldError]]:

@@ -15,6 +15,7 @@ identifying_filters = frozenset(
     {
         *("q", "email", "phone", "first_name", "last_name"),
         *("date_of_birth_from", "date_of_birth_to", "birthday_from", "birthday_to"),
+        *("user_id", "referrer_customer_id"),
     }
 )
 identifying_sorts = frozenset({"last_name", "-last_name"})
