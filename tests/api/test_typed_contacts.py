@@ -153,6 +153,25 @@ async def test_a_link_to_unsubscribe_that_was_mailed_before_reaches_the_record_o
     assert (await staff.get(f"{base}/{guest}")).json()["email_marketing_consent"] is False
 
 
+async def test_what_became_part_of_a_record_that_became_part_of_another_reaches_the_last(
+    client: httpx.AsyncClient, till: httpx.AsyncClient, settings: Settings, staff: httpx.AsyncClient
+) -> None:
+    """The shop writes down the address and the number in records of their own, and the person proves both."""
+    jane = await register(client, phone=number, email_marketing_consent=True)
+    for contact in ({"email": address}, {"phone": number}):
+        added = await staff.post(f"{base}/", json={"first_name": "Jane", "last_name": "Doe", **contact})
+        assert added.status_code == 201, added.text
+    first = (await staff.post(f"{base}/{jane['id']}/verify-email", json=vouch)).json()["customer_id"]
+    last = (await staff.post(f"{base}/{first}/verify-phone", json=vouch)).json()["customer_id"]
+    assert len({jane["id"], first, last}) == 3
+    assert (await staff.get(f"{base}/{last}")).json()["email_marketing_consent"] is True
+    token = UnsubscribeTokens.from_settings(settings).write(UUID(jane["id"]), ConsentChannel.EMAIL)
+    assert (await client.post(f"/api/v1/unsubscribe/{token}")).status_code == 200
+    assert (await staff.get(f"{base}/{last}")).json()["email_marketing_consent"] is False
+    assert await buy(till, "1", customer_id=jane["id"]) == last
+    assert await buy(till, "2", customer_id=first) == last
+
+
 async def test_of_two_who_type_one_number_the_one_who_proves_it_gets_it(
     client: httpx.AsyncClient, till: httpx.AsyncClient, post: PostOffice
 ) -> None:

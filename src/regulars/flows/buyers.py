@@ -65,7 +65,9 @@ class Buyers:
     async def _find(self, order: OrderCreate) -> RetailCustomer | None:
         if order.customer_id:
             named = await self._customers.get(order.customer_id)
-            return await self._customers.get(named.merged_into) if named.merged_into else named
+            while named.merged_into:  # what a record became part of can have become part of another itself
+                named = await self._customers.get(named.merged_into)
+            return named
         if order.customer_number:
             customer = await self._customers.get_by_customer_number(order.customer_number)
             if customer is None:

@@ -238,7 +238,7 @@ class ConsentService:
         """
         try:
             customer = await self._customers.lock(customer_id)
-            if customer.merged_into is not None:
+            while customer.merged_into is not None:
                 customer = await self._customers.lock(customer_id := customer.merged_into)
         except NotFound:
             return
