@@ -91,3 +91,28 @@ async def test_a_revision_may_pay_or_cancel(as_role: AsRole, connection: Connect
     assert (cancelled.json()["status"], cancelled.json()["total"]) == ("cancelled", "55.00")
     assert await points(connection) == (0, 0)
     assert slug(await revise(till, customer.id, total="50.00")) == "order-cancelled"
+
+
+async def test_an_order_that_earned_nothing_earns_what_it_becomes(
+    as_role: AsRole, connection: Connection, clock: Clock
+) -> None:
+    customer, till = await make_customer(connection, clock), await as_role("service")
+    first = (await revise(till, customer.id, total="40.50", shipping_total="40.00")).json()
+    assert (await till.post(f"{url}/{first['id']}/refunds", json={"refund_id": "R", "amount": "8.10"})).is_success
+    assert (await revise(till, customer.id, total="81.00", shipping_total="0")).json()["status"] == "partially_refunded"
+    assert await points(connection) == (73, 73)
+    await revise(till, customer.id, total="20.00", shipping_total="0")
+    assert await points(connection) == (12, 12)
+    cursor = await connection.execute("SELECT kind FROM events WHERE kind = 'order.paid'")
+    assert len(await cursor.fetchall()) == 1
+
+
+@pytest.mark.parametrize("lines", [[], [{"sku": "A", "quantity": 1, "unit_price": "100.00"}]])
+async def test_a_revision_may_pay_what_was_refunded_in_part(
+    as_role: AsRole, connection: Connection, clock: Clock, lines: list[Json]
+) -> None:
+    customer, till = await make_customer(connection, clock), await as_role("service")
+    first = (await revise(till, customer.id, status="pending", lines=lines)).json()
+    await till.post(f"{url}/{first['id']}/refunds", json={"refund_id": "R", "amount": "10.00"})
+    assert (await revise(till, customer.id, total="80.00")).json()["status"] == "partially_refunded"
+    assert await points(connection) == (70, 70)

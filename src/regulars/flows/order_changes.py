@@ -54,6 +54,7 @@ class OrderChanges:
         self._refunds = RefundRepository(connection)
         self._early = EarlyReversalRepository(connection)
         self._claw_backs = ClawBackService(connection, clock)
+        self._loyalty = LoyaltyService(connection, settings, clock)
 
     async def record(self, new: NewOrder, buyer: RetailCustomer) -> Order | None:
         """Write a new order, give its points, and do what waited for it; None if it is known already."""
@@ -97,8 +98,11 @@ class OrderChanges:
         await self._audit("revise_order", order, {"total": str(order.total)})
         if new.status == "cancelled":
             revised = await self.cancel(revised)
-        elif new.status in paid and order.status == "pending":
+        elif new.status in paid and await self._waits_for_payment(known):
             await self._pay(revised, buyer)
+        elif new.status in paid and await self._loyalty.points_of(before) == 0:
+            # Nothing was awarded, so there is no award that could follow.
+            await self._earn(revised, buyer)
         await follow_one(self._connection, self._clock, revised, by=self._by)
         return revised
 
@@ -182,21 +186,29 @@ class OrderChanges:
             await self.cancel(order, OrderCancel.model_validate(request).reason)
 
     async def _pay(self, order: Order, buyer: RetailCustomer) -> None:
-        """Give the points of an order that was not paid when it came, less those of what was refunded since."""
+        """Give the points of an order that was not paid when it came."""
         await record_events(self._connection, self._clock.now(), _paid(order))
+        await self._earn(order, buyer)
+
+    async def _earn(self, order: Order, buyer: RetailCustomer) -> None:
+        """Give the points of an order that came before, less those of what was refunded since."""
         [known] = await OrderService(self._connection).complete([order])
         await self._award(order, known.lines, buyer)
         for place in range(len(known.refunds)):
             await self._claw_back(known, known.refunds[: place + 1])
+
+    async def _waits_for_payment(self, known: FullOrder) -> bool:
+        """Whether the source has not said yet that the order is paid; a refund hides that in its status."""
+        if known.order.status != "partially_refunded":
+            return known.order.status == "pending"
+        return await self._orders.status_in_source(known.order, known.as_sent()) == "pending"
 
     async def _award(self, order: Order, lines: Sequence[OrderLine], buyer: RetailCustomer) -> None:
         """Give what the programme gives, once: whoever sent an award for the order before has given it."""
         if not buyer.is_active or not can_be_reached(buyer):
             return
         with suppress(AlreadyCredited):
-            await LoyaltyService(self._connection, self._settings, self._clock).award_order(
-                buyer.id, order.id, amounts_of(order, lines), by=self._by
-            )
+            await self._loyalty.award_order(buyer.id, order.id, amounts_of(order, lines), by=self._by)
 
     async def _claw_back(self, known: FullOrder, refunds: Sequence[Refund]) -> list[ClawBack]:
         """Take back what the order does not keep after these refunds, of which the last is the cause."""

@@ -96,13 +96,16 @@ class LoyaltyService:
             AlreadyCredited: the order has earned; says with which transaction.
             Validation: it would earn more points than one order can.
         """
-        programme = await self._ledger.programmes.current()
-        points = programme.points_for_order(amounts)
+        points = await self.points_of(amounts)
         if points == 0:
             return None
         if points > most_points_of_order:
             raise Validation.at("/total", "range", f"an order earns at most {most_points_of_order} points")
         return await self._award(customer_id, points, rule="purchase", order_id=order_id, by=by)
+
+    async def points_of(self, amounts: OrderAmounts) -> int:
+        """What the programme gives for an order."""
+        return (await self._ledger.programmes.current()).points_for_order(amounts)
 
     async def give_welcome_bonus(
         self, customer_id: UUID, *, contacts: Sequence[bytes] = (), by: Principal

@@ -200,6 +200,22 @@ class FullOrder:
     lines: Sequence[StoredLine]
     refunds: Sequence[Refund] = ()
 
+    def as_sent(self) -> NewOrder:
+        """The order without what was done to it here."""
+        order = self.order
+        return NewOrder(
+            source=order.source,
+            external_id=order.external_id,
+            ordered_at=order.ordered_at,
+            totals=OrderTotals(
+                order.total, order.discount_total, order.tax_total, order.shipping_total, order.cash_rounding
+            ),
+            currency=order.currency,
+            channel=order.channel,
+            metadata=order.metadata,
+            lines=self.lines,
+        )
+
 
 def _refund_line(row: Sequence[Any]) -> RefundLine:
     """A line as the database tells it: in JSON, with its numbers as texts so that they stay exact."""
