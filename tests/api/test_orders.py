@@ -352,7 +352,7 @@ async def test_an_order_taken_in_by_a_till_is_the_same_in_a_file(importer: httpx
 
 
 async def test_the_first_thousand_errors_are_told(importer: httpx.AsyncClient) -> None:
-    lines = "order_id,ordered_at,total,email\n" + "x,,,\n" * 1_200
+    lines = "order_id,ordered_at,total,email\n" + "x,2026-01-01,,a@example.com\n" * 1_200
     answer = await importer.post(f"{url}/import", content=lines, headers=csv_type)
     assert (answer.json()["failed"], len(answer.json()["errors"]), answer.json()["errors"][-1]["line"]) == (
         1_200,
