@@ -123,7 +123,7 @@ def test_the_faults_of_every_rule_of_a_whole_body_name_its_fields() -> None:
         (RetailCustomerVerification, {}, ["/token", "/code", "/override_reason"]),
         (BulkTagUpdate, {"customer_ids": [str(uuid4())]}, ["/add", "/remove"]),
         (BulkTagUpdate, {"customer_ids": [str(uuid4())], "add": ["a"], "remove": ["a"]}, ["/add", "/remove"]),
-        (RefundCreate, {"refund_id": "R-1"}, ["/amount", "/lines"]),
+        (RefundCreate, {"refund_id": "R-1"}, ["/amount", "/lines", "/shipping_amount"]),
         (CLVCalculationRequest, {"method": "seed", "margin": 0.5}, ["/margin"]),
     ]
     for schema, sent, pointers in bodies:

@@ -60,9 +60,14 @@ async def test_a_customers_login_is_linked_to_the_record(
     admin: httpx.AsyncClient, client: httpx.AsyncClient, connection: Connection, clock: Clock
 ) -> None:
     customer = await make_customer(connection, clock)
-    body = {"email": "ann@example.com", "role": "customer", "customer_id": str(customer.id), "password": "nine nine"}
+    body = {
+        "email": "ann@example.com",
+        "role": "customer",
+        "customer_id": str(customer.id),
+        "password": "nine lives",
+    }
     user = (await admin.post(url, json=body)).json()
-    tokens = await sign_in(client, "ann@example.com", "nine nine")
+    tokens = await sign_in(client, "ann@example.com", "nine lives")
     own = await client.get(f"/api/v1/retail-customers/{customer.id}", headers=bearer(tokens["access_token"]))
     assert (own.status_code, own.json()["user_id"]) == (200, user["id"])
     again = await admin.post(url, json=body | {"email": "bob@example.com"})

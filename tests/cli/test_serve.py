@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx
 import psutil
@@ -37,14 +38,16 @@ def data_dir() -> Iterator[Path]:
             left_over.wait(10)
 
 
-def start(data_dir: Path, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+def start(
+    data_dir: Path, *arguments: str, stderr: int | IO[str] = subprocess.PIPE, **settings: str
+) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("REGULARS_")}
     return subprocess.Popen(
         [sys.executable, "-m", "regulars", "serve", *arguments],
         env={**inherited, "REGULARS_DATA_DIR": str(data_dir), **settings},
         cwd=data_dir.parent,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
 
@@ -52,20 +55,19 @@ def start(data_dir: Path, *arguments: str, **settings: str) -> subprocess.Popen[
 @contextmanager
 def serving(data_dir: Path, *arguments: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
     """A running server and a client of it. It is told to stop when the block ends, unless it has been."""
+    # Into a file: a server whose log lines nobody reads from a pipe stands still as soon as the pipe is full.
     with (data_dir.parent / "stderr").open("w") as said:
-        process = start(data_dir, "--port", "0", *arguments, **settings)
-        process_error = process.stderr
+        process = start(data_dir, "--port", "0", *arguments, stderr=said, **settings)
         assert process.stdout is not None
-        assert process_error is not None
         try:
             found = re.search(r"http://\S+", process.stdout.readline())
-            assert found, process_error.read()
+            assert found, (data_dir.parent / "stderr").read_text()
             with httpx.Client(base_url=found[0], timeout=10) as client:
                 soon(lambda: status(client, "/readyz") == 200, "it is ready")
                 yield process, client
         finally:
             process.terminate()
-            said.write(process.communicate(timeout=60)[1])
+            process.communicate(timeout=60)
 
 
 def soon(condition: Callable[[], object], what: str) -> None:

@@ -143,7 +143,7 @@ async def test_a_masked_export_is_refused_line_by_line(shop: Shop) -> None:
         [["id", "customer_number", "email", "masked"], ["x", "CUST-20260101-0001", "a***@example.com", True]]
     )
     result = await load(shop, text.decode())
-    assert (result.created, shop.codes) == (0, {2: "masked-row"})
+    assert (result.created, shop.codes) == (0, {2: "masked-row customer-missing"})
 
 
 async def test_what_other_systems_write_is_not_altered(shop: Shop) -> None:

@@ -95,6 +95,10 @@ async def test_each_is_due_after_its_interval(connection: Connection, at: At) ->
         assert name in await queued(connection)
 
 
+def test_whoever_was_left_out_for_a_locked_row_is_erased_within_the_hour() -> None:
+    assert intervals["erase_who_is_due"] <= timedelta(hours=1)
+
+
 async def test_what_failed_or_died_is_tried_again_soon(connection: Connection, at: At) -> None:
     await begin_what_is_due(at(morning))
     assert "erase_who_is_due" in await queued(connection)

@@ -1,7 +1,8 @@
 """Work that comes round again: it asks whether it is due, never what time it is.
 
 Every worker looks once a minute, and once when it starts. What was due while no worker was there is done by the first
-one that comes, once, however long ago its time was; what failed is tried again a few minutes later.
+one that comes, once, however long ago its time was; what failed as a whole is tried again a few minutes later. Work
+for many leaves out whoever met a fault, such as a locked row, until the next time: so it is never far away.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ intervals: Final[Mapping[str, timedelta]] = {
     "start_audit": timedelta(minutes=15),
     "forget_what_nobody_needs": timedelta(hours=1),
     "settle_refunds_that_came_early": timedelta(hours=1),
-    "erase_who_is_due": timedelta(days=1),
+    "erase_who_is_due": timedelta(hours=1),
     "forget_finished_jobs": timedelta(days=1),
 }
 """How long after one beginning the next is due, by the name of the task."""

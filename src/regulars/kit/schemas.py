@@ -133,6 +133,8 @@ def _parsed(pattern: str, parse: Callable[[str], Any], expected: str) -> BeforeV
             raise PydanticCustomError("format", "{expected}", {"expected": expected})
         try:
             return parse(value)
+        except PydanticCustomError:  # a ValueError that says already what is wrong
+            raise
         except (ValueError, OverflowError) as error:
             raise PydanticCustomError("format", "{expected}", {"expected": expected}) from error
 
