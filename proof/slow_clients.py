@@ -33,8 +33,8 @@ from regulars.kit.settings import Settings
 bars = {"p99_ratio": "<= 2", "shed": "== 0", "failed": "== 0", "hostile": ">= 200"}
 seconds_of = {"short": 15, "long": 60}
 shortest_p99_ms = 50.0
-"""A p99 below this counts as this: it stands on the ten slowest of a thousand requests, and one pause of an idle machine
-doubles it. Whoever waits behind a slow client waits for seconds."""
+"""A p99 below this counts as this: it stands on the ten slowest of a thousand requests, and one pause of an idle
+machine doubles it. Whoever waits behind a slow client waits for seconds."""
 senders, readers, uploaders = 70, 66, 70
 honest, pause_seconds = 4, 0.03
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]

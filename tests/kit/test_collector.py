@@ -1,5 +1,8 @@
+import asyncio
 import gc
+import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,16 +33,11 @@ def test_commands_run_at_that_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert paces == [20_000]
 
 
-def test_each_process_of_the_server_runs_at_that_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_process_of_the_server_runs_at_that_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     monkeypatch.setattr(process, "configure_logging", lambda: None)
-    monkeypatch.setattr(process, "create_app", lambda: type("App", (), {"state": _State()}))
-    monkeypatch.setattr(process, "_drain_before_stopping", lambda *_: None)
+    monkeypatch.setattr(process, "create_app", lambda: SimpleNamespace(state=None))
     monkeypatch.setattr(process, "collect_less_often", lambda: calls.append("less often"))
-    process.create_worker()
+    process.AnsweringProcess([])._create_app()
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
     assert calls == ["less often"]
-
-
-class _State:
-    shutdown = None
-    settings = type("Settings", (), {"drain_seconds": 0})

@@ -25,7 +25,6 @@ def settings(tmp_path: Path, **given: Any) -> Settings:
     ("given", "mails", "texts"),
     [
         ({}, OutboxMessenger, OutboxMessenger),
-        ({"smtp_url": "", "sms_webhook_token": ""}, OutboxMessenger, OutboxMessenger),
         (mail_server, SmtpMessenger, OutboxMessenger),
         (text_service, OutboxMessenger, WebhookTextMessenger),
         (mail_server | text_service, SmtpMessenger, WebhookTextMessenger),
